@@ -1,0 +1,63 @@
+import { FlowValve } from './flow-valve.js';
+import { newId } from './ids.js';
+import type { JsonObject } from './json.js';
+import { isLeg } from './kv-transfer-params.js';
+
+/** The three request protocols: OpenAI completions, OpenAI chat, and vLLM's token-in token-out. */
+export type InferenceApi = 'completions' | 'chat' | 'generate';
+
+/** A request, whatever its protocol. Immutable: a leg is made from it by {@link legOf}. */
+export interface InferenceRequest {
+  /** The client's id for the client's request; a fresh one for each leg and attempt. */
+  readonly id: string;
+  readonly api: InferenceApi;
+  /** The JSON body as it came (validated, unknown fields kept). */
+  readonly body: JsonObject;
+  /** Headers that accompany every leg (`traceparent`, ...); never credentials. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Whether the answer is a stream of server-sent events. */
+  readonly stream: boolean;
+  /** Whether somebody else coordinates it: every manager declines it and it runs on this instance. */
+  readonly isLeg: boolean;
+  /** Closed while the client takes no more; shared by all legs of one request. */
+  readonly valve: FlowValve;
+}
+
+/** Marks a call as a leg, also one without a handoff. Its value names the leg (`prefill`, `decode`). */
+export const LEG_HEADER = 'x-baton-leg';
+
+/** Makes the request that a client sent. */
+export function inferenceRequest(
+  api: InferenceApi,
+  body: JsonObject,
+  options: { id?: string; headers?: Readonly<Record<string, string>>; isLeg?: boolean; valve?: FlowValve } = {},
+): InferenceRequest {
+  return {
+    id: options.id ?? newId(),
+    api,
+    body,
+    headers: options.headers ?? {},
+    stream: body['stream'] === true,
+    isLeg: options.isLeg === true || isLeg(body),
+    valve: options.valve ?? new FlowValve(),
+  };
+}
+
+/** A leg of `request`: the same request with another body and a fresh id. */
+export function legOf(request: InferenceRequest, body: JsonObject): InferenceRequest {
+  return { ...request, id: newId(), body, stream: body['stream'] === true, isLeg: true };
+}
+
+/** How many choices the client asked for (`n`; `sampling_params.n` on the token endpoint); 1 when it said nothing. */
+export function choiceCount(request: InferenceRequest): number {
+  const holder = request.api === 'generate' ? request.body['sampling_params'] : request.body;
+  const n = (holder as JsonObject | undefined)?.['n'];
+  return typeof n === 'number' ? n : 1;
+}
+
+/** The HTTP path of an api. Source: OpenAI API; vLLM `entrypoints/scale_out/token_in_token_out` for generate. */
+export const API_PATHS: Readonly<Record<InferenceApi, string>> = {
+  completions: '/v1/completions',
+  chat: '/v1/chat/completions',
+  generate: '/inference/v1/generate',
+};
