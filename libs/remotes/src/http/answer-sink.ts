@@ -1,0 +1,73 @@
+import { bytesPart, completeEventsLength, endsWithDone, InferenceError, type ResponsePart } from '@baton/inference';
+import type { Subscriber } from 'rxjs';
+
+/** Takes the body of one upstream answer, chunk by chunk. */
+export interface AnswerSink {
+  data(chunk: Buffer): void;
+  /** The body is complete. */
+  end(): void;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * Forwards server-sent events as they came, but only whole ones: an event that the upstream did not finish is
+ * never begun on the client's side, so an error event can always follow. A stream without the end mark
+ * (`data: [DONE]`) was cut short and fails.
+ */
+export class EventStreamSink implements AnswerSink {
+  #unfinished: Buffer = NOTHING;
+  #last: Buffer = NOTHING;
+
+  constructor(
+    private readonly subscriber: Subscriber<ResponsePart>,
+    private readonly maxEventBytes: number,
+  ) {}
+
+  data(chunk: Buffer): void {
+    const bytes = this.#unfinished.length === 0 ? chunk : Buffer.concat([this.#unfinished, chunk]);
+    const length = completeEventsLength(bytes);
+    this.#unfinished = length === bytes.length ? NOTHING : bytes.subarray(length);
+    if (this.#unfinished.length > this.maxEventBytes) {
+      this.subscriber.error(badAnswer(`An upstream event is longer than ${this.maxEventBytes} bytes.`));
+    } else if (length > 0) {
+      this.#last = bytes.subarray(0, length);
+      this.subscriber.next(bytesPart(this.#last));
+    }
+  }
+
+  end(): void {
+    if (endsWithDone(this.#last)) this.subscriber.complete();
+    else this.subscriber.error(badAnswer('The upstream stream ended before its end mark.', 'upstream_truncated'));
+  }
+}
+
+/** Keeps a whole answer, up to a bound, and hands it over at its end. */
+export class WholeBodySink implements AnswerSink {
+  readonly #chunks: Buffer[] = [];
+  #length = 0;
+
+  constructor(
+    private readonly subscriber: Subscriber<ResponsePart>,
+    private readonly maxBytes: number,
+    private readonly finish: (body: Buffer) => void,
+  ) {}
+
+  data(chunk: Buffer): void {
+    this.#length += chunk.length;
+    if (this.#length > this.maxBytes) {
+      this.subscriber.error(badAnswer(`The upstream answer is longer than ${this.maxBytes} bytes.`));
+    } else {
+      this.#chunks.push(chunk);
+    }
+  }
+
+  end(): void {
+    this.finish(Buffer.concat(this.#chunks, this.#length));
+  }
+}
+
+/** The upstream's answer cannot be used; never the client's fault. */
+export function badAnswer(message: string, code = 'bad_upstream_answer'): InferenceError {
+  return new InferenceError(message, { status: 502, code });
+}

@@ -1,0 +1,81 @@
+import { API_PATHS, FlowValve, LEG_HEADER, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import type { Observable } from 'rxjs';
+import { Agent } from 'undici';
+import type { Endpoint } from '../endpoint.js';
+import { sendCall, type HttpCall } from './call.js';
+
+/** Bounds of calls to other processes. */
+export interface RemoteClientOptions {
+  /** To open a connection. Default 1,000 ms. */
+  readonly connectTimeoutMs?: number;
+  /** From the request sent to the head of the answer: a whole prefill may lie between. Default 60,000 ms. */
+  readonly headTimeoutMs?: number;
+  /** Between two chunks of an answer. Default 30,000 ms. */
+  readonly idleTimeoutMs?: number;
+  /** Of an answer that is not streamed. Default 64 MiB. */
+  readonly maxAnswerBytes?: number;
+  /** Of one event of a stream. Default 1 MiB. */
+  readonly maxEventBytes?: number;
+}
+
+/** What a call sends besides its defaults. */
+export type CallRequest = Pick<HttpCall, 'method' | 'path'> & Partial<Pick<HttpCall, 'headers' | 'body' | 'stream' | 'valve'>>;
+
+/** The HTTP client to other instances and to engine servers. One per trust domain: sockets are never shared across. */
+export class RemoteClient {
+  readonly #agent: Agent;
+  readonly #bounds: Omit<Required<RemoteClientOptions>, 'connectTimeoutMs'>;
+
+  constructor(options: RemoteClientOptions = {}) {
+    this.#agent = new Agent({
+      connect: { timeout: options.connectTimeoutMs ?? 1_000 },
+      // Shorter than any server of the field keeps an idle connection (uvicorn: 5 s), so that no request meets
+      // a connection that is being closed.
+      keepAliveTimeout: 4_000,
+      pipelining: 1,
+    });
+    this.#bounds = {
+      headTimeoutMs: options.headTimeoutMs ?? 60_000,
+      idleTimeoutMs: options.idleTimeoutMs ?? 30_000,
+      maxAnswerBytes: options.maxAnswerBytes ?? 64 * 1024 * 1024,
+      maxEventBytes: options.maxEventBytes ?? 1024 * 1024,
+    };
+  }
+
+  /** Runs `leg` on `endpoint`. Cold; unsubscribing closes the connection, which aborts the leg there. */
+  run(endpoint: Endpoint, leg: InferenceRequest): Observable<ResponsePart> {
+    return this.call(endpoint, {
+      method: 'POST',
+      path: API_PATHS[leg.api],
+      headers: {
+        ...leg.headers,
+        'content-type': 'application/json',
+        accept: leg.stream ? 'text/event-stream' : 'application/json',
+        'x-request-id': leg.id,
+        [LEG_HEADER]: '1',
+      },
+      body: JSON.stringify(leg.body),
+      stream: leg.stream,
+      valve: leg.valve,
+    });
+  }
+
+  /** Sends any call to `endpoint`. Cold. */
+  call(endpoint: Endpoint, request: CallRequest): Observable<ResponsePart> {
+    const authorization = endpoint.apiKey === undefined ? undefined : `Bearer ${endpoint.apiKey}`;
+    return sendCall(this.#agent, {
+      ...this.#bounds,
+      stream: false,
+      valve: new FlowValve(),
+      ...request,
+      origin: endpoint.origin,
+      name: endpoint.name,
+      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
+    });
+  }
+
+  /** Closes every socket. */
+  async close(): Promise<void> {
+    await this.#agent.destroy();
+  }
+}

@@ -1,0 +1,38 @@
+import { InferenceError, parseJson, readErrorBody } from '@baton/inference';
+import { errors } from 'undici';
+import { RemoteUnavailableError } from '../remote-unavailable.error.js';
+import { badAnswer } from './answer-sink.js';
+
+/** What a failed connection means. undici's error codes: `docs/docs/api/Errors.md`. */
+export function connectionError(endpoint: string, error: unknown): RemoteUnavailableError {
+  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
+    return new RemoteUnavailableError(endpoint, 'timeout', error);
+  }
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const isConnect = error instanceof errors.ConnectTimeoutError || CONNECT_CODES.has(String(code));
+  return new RemoteUnavailableError(endpoint, isConnect ? 'connect' : 'reset', error);
+}
+
+const CONNECT_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT']);
+
+/** Statuses that say something about the request itself: the client may see the upstream's own words. */
+const CLIENT_FAULTS = new Set([400, 404, 409, 412, 413, 415, 422]);
+
+/** What an upstream status other than 2xx means. A redirect is never followed. */
+export function statusError(endpoint: string, status: number, body: Buffer): InferenceError {
+  const text = body.toString('utf8');
+  const said = readErrorBody(tryParse(text));
+  const cause = new Error(`HTTP ${status} from ${endpoint}: ${(said?.message ?? text).slice(0, 256)}`);
+  if (CLIENT_FAULTS.has(status) && said !== undefined) return new InferenceError(said.message, { status, ...said, cause });
+  if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause);
+  if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause);
+  return badAnswer(`The remote instance refused the leg (HTTP ${status}).`, 'remote_refused');
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}
