@@ -1,0 +1,6 @@
+/** Injection tokens. Global symbols, so that a plugin's own copy of this package means the same providers. */
+export const COORDINATION_OPTIONS = Symbol.for('baton/coordination-options');
+/** The {@link RemotePool} that decode legs go to. */
+export const DECODE_POOL = Symbol.for('baton/decode-pool');
+/** The HTTP client to other instances. */
+export const REMOTE_CLIENT = Symbol.for('baton/remote-client');

@@ -1,0 +1,36 @@
+import type { DisaggregatedRequestManager } from '../managers/disaggregated-request-manager.js';
+import { DuplicateNameError } from '../registry/duplicate-name.error.js';
+
+/** A manager with its place in the order. */
+export interface PolicyEntry {
+  readonly name: string;
+  /** A lower number is asked first. */
+  readonly priority: number;
+  readonly manager: DisaggregatedRequestManager;
+}
+
+/** The active managers in the order in which they are asked. Immutable: a change makes the next version. */
+export class PolicyTable {
+  static readonly EMPTY = new PolicyTable(0, []);
+
+  private constructor(
+    /** Rises by one with each change. */
+    readonly version: number,
+    readonly entries: readonly PolicyEntry[],
+  ) {}
+
+  /**
+   * The next version, with `entry` in its place: ascending priority, then name.
+   *
+   * @throws DuplicateNameError when another manager has the name.
+   */
+  with(entry: PolicyEntry): PolicyTable {
+    const known = this.entries.find(({ name }) => name === entry.name);
+    if (known?.manager === entry.manager) return this;
+    if (known !== undefined) {
+      throw new DuplicateNameError('manager', entry.name, known.manager.constructor.name, entry.manager.constructor.name);
+    }
+    const entries = [...this.entries, entry].sort((a, b) => a.priority - b.priority || a.name.localeCompare(b.name));
+    return new PolicyTable(this.version + 1, entries);
+  }
+}

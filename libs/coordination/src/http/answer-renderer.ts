@@ -1,0 +1,116 @@
+import { InferenceError, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import { RemoteUnavailableError } from '@baton/remotes';
+import { Inject, Injectable, StreamableFile } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { catchError, defaultIfEmpty, finalize, map, Observable, reduce, Subscription, takeUntil, tap, throwError } from 'rxjs';
+import { COORDINATION_OPTIONS } from '../coordination.constants.js';
+import { DEFAULT_HIGH_WATER_BYTES, DEFAULT_STALL_TIMEOUT_MS, type CoordinationOptions } from '../coordination.options.js';
+import type { StreamEndReason } from '../observer.js';
+import { clientGone } from './client-gone.js';
+import { InFlight } from './in-flight.js';
+import type { InferenceAnswer } from './inference-answer.js';
+import { ClientStalledError, ResponseBody } from './response-body.js';
+import { toHttpException } from './to-http-exception.js';
+
+/** Turns the parts of an answer into what Nest sends, and ends the answer when the client has gone. */
+@Injectable()
+export class AnswerRenderer {
+  constructor(
+    private readonly inFlight: InFlight,
+    @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
+  ) {}
+
+  /**
+   * Emits the response once: JSON when the answer is whole, a stream as soon as its first part is there, so that a
+   * failure before that is a true HTTP error. Emits undefined when the client has gone.
+   */
+  render({ parts, request }: InferenceAnswer, reply: FastifyReply): Observable<unknown> {
+    return new Observable<unknown>((subscriber) => {
+      const end = this.inFlight.begin(request.api);
+      const answer = parts.pipe(this.inFlight.untilAborted());
+      const rendered = request.stream ? this.stream(answer, request, reply, end) : this.whole(answer, reply, end);
+      return rendered.subscribe(subscriber);
+    }).pipe(
+      catchError((error: unknown) => {
+        if (error instanceof InferenceError && error.retryAfterSeconds !== undefined) {
+          void reply.header('retry-after', String(error.retryAfterSeconds));
+        }
+        return throwError(() => toHttpException(error));
+      }),
+    );
+  }
+
+  private stream(
+    parts: Observable<ResponsePart>,
+    request: InferenceRequest,
+    reply: FastifyReply,
+    end: (reason: StreamEndReason) => void,
+  ): Observable<StreamableFile | undefined> {
+    const stallTimeoutMs = this.options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
+    return new Observable((subscriber) => {
+      const gone = new Subscription();
+      const body = new ResponseBody(
+        request.valve,
+        {
+          onReady: () => {
+            void reply.headers(EVENT_STREAM_HEADERS);
+            subscriber.next(new StreamableFile(body));
+            subscriber.complete();
+          },
+          onFailed: (error) => subscriber.error(error),
+          onEnd: ({ isWhole, error }) => {
+            gone.unsubscribe();
+            // The last bytes are on their way: a client that does not take them must not hold the socket for ever.
+            if (isWhole) reply.raw.setTimeout(stallTimeoutMs, () => reply.raw.destroy());
+            end(error === undefined ? (isWhole ? 'complete' : 'client_gone') : endReason(error));
+          },
+        },
+        { highWaterBytes: this.options.highWaterBytes ?? DEFAULT_HIGH_WATER_BYTES, stallTimeoutMs },
+      );
+      gone.add(
+        clientGone(reply.raw).subscribe(() => {
+          body.destroy();
+          subscriber.next(undefined);
+          subscriber.complete();
+        }),
+      );
+      if (!body.destroyed) body.start(parts);
+    });
+  }
+
+  private whole(
+    parts: Observable<ResponsePart>,
+    reply: FastifyReply,
+    end: (reason: StreamEndReason) => void,
+  ): Observable<unknown> {
+    let reason: StreamEndReason = 'client_gone';
+    return parts.pipe(
+      reduce<ResponsePart, ResponsePart[]>((all, part) => (all.push(part), all), []),
+      map((all) => {
+        const [first] = all;
+        void reply.header('content-type', 'application/json; charset=utf-8');
+        return first?.kind === 'json' ? first.body : Buffer.concat(all.flatMap((part) => (part.kind === 'bytes' ? [part.bytes] : [])));
+      }),
+      tap({ next: () => (reason = 'complete'), error: (error: unknown) => (reason = endReason(error)) }),
+      takeUntil(clientGone(reply.raw)),
+      defaultIfEmpty(undefined),
+      finalize(() => end(reason)),
+    );
+  }
+}
+
+/** `x-accel-buffering` and `no-transform` keep proxies from gathering tokens into lumps. */
+const EVENT_STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+};
+
+function endReason(error: unknown): StreamEndReason {
+  if (error instanceof ClientStalledError) return 'client_stalled';
+  if (error instanceof RemoteUnavailableError) return 'upstream_error';
+  if (!(error instanceof InferenceError)) return 'server_error';
+  if (error.code === 'shutting_down') return 'drain';
+  if (error.status < 500) return 'client_error';
+  return error.status === 502 || error.status === 504 ? 'upstream_error' : 'server_error';
+}

@@ -1,0 +1,72 @@
+import { expectObject, type InferenceRequest } from '@baton/inference';
+import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { defer, mergeMap, of, type Observable } from 'rxjs';
+import { Dispatcher } from '../dispatch/dispatcher.js';
+import type { LocalExecution } from '../managers/disaggregated-request-manager.js';
+import { AnswerRenderer } from './answer-renderer.js';
+import { handlerParts } from './handler-parts.js';
+import { InferenceAnswer } from './inference-answer.js';
+import { setLeg } from './leg.decorator.js';
+import { RequestCheck } from './request-check.js';
+import { validateBody } from './request-validation.js';
+import { bodyClassOf, DisaggregatedMetadata, REQUEST_ID_HEADER, toInferenceRequest } from './route-contract.js';
+import { toHttpException } from './to-http-exception.js';
+
+/** The header that says who answered: a manager's name, or `local`. */
+const MANAGER_HEADER = 'x-baton-manager';
+
+/**
+ * The mixin: puts the managers before a handler, and makes the handler their local execution. It subscribes once
+ * and unsubscribes once, when the response is complete or the client has gone; there is no other cleanup.
+ */
+@Injectable()
+export class DisaggregationInterceptor implements NestInterceptor {
+  constructor(
+    private readonly dispatcher: Dispatcher,
+    private readonly renderer: AnswerRenderer,
+    private readonly requestCheck: RequestCheck,
+    private readonly reflector: Reflector,
+  ) {}
+
+  async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
+    const http = context.switchToHttp().getRequest<FastifyRequest>();
+    const reply = context.switchToHttp().getResponse<FastifyReply>();
+    try {
+      const request = await this.admit(context, http, reply);
+      setLeg(http, request);
+      void reply.header(REQUEST_ID_HEADER, request.id);
+      const local: LocalExecution = (leg) =>
+        defer(() => {
+          setLeg(http, leg);
+          http.body = leg.body;
+          return next.handle();
+        }).pipe(handlerParts(leg.valve));
+
+      const dispatched = this.dispatcher.isActive ? this.dispatcher.dispatch(request, local) : undefined;
+      void reply.header(MANAGER_HEADER, dispatched?.manager ?? 'local');
+      if (dispatched === undefined) return this.passThrough(next, reply);
+      return this.renderer.render(new InferenceAnswer(dispatched.parts, request), reply);
+    } catch (error) {
+      throw toHttpException(error);
+    }
+  }
+
+  /** Nothing of the request is touched, and of the response only what no other handler returns. */
+  private passThrough(next: CallHandler, reply: FastifyReply): Observable<unknown> {
+    return next
+      .handle()
+      .pipe(mergeMap((value: unknown) => (value instanceof InferenceAnswer ? this.renderer.render(value, reply) : of(value))));
+  }
+
+  /** The checked request. Nothing has been started when it is refused. */
+  private async admit(context: ExecutionContext, http: FastifyRequest, reply: FastifyReply): Promise<InferenceRequest> {
+    const options = this.reflector.getAllAndOverride(DisaggregatedMetadata, [context.getHandler(), context.getClass()]);
+    const bodyClass = bodyClassOf(context, options);
+    if (bodyClass !== undefined) validateBody(bodyClass, http.body);
+    const request = toInferenceRequest(http, reply, expectObject(http.body, null), options);
+    if (this.dispatcher.isActive && !request.isLeg) await this.requestCheck.check(request);
+    return request;
+  }
+}

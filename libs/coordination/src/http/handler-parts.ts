@@ -1,0 +1,48 @@
+import { bytesPart, jsonPart, type FlowValve, type JsonObject, type ResponsePart } from '@baton/inference';
+import { StreamableFile } from '@nestjs/common';
+import { concatMap, EMPTY, filter, firstValueFrom, from, Observable, of, type OperatorFunction } from 'rxjs';
+import { InferenceAnswer } from './inference-answer.js';
+
+/**
+ * What a controller's handler returned, as the parts of an answer, so that any controller's handler is a local
+ * execution: an {@link InferenceAnswer}, an object (JSON), text or bytes, or anything that can be iterated
+ * asynchronously (a stream, a generator, a `StreamableFile`).
+ */
+export function handlerParts(valve: FlowValve): OperatorFunction<unknown, ResponsePart> {
+  return concatMap((value) => {
+    if (value instanceof InferenceAnswer) return value.parts;
+    if (value instanceof StreamableFile) return iterableParts(value.getStream(), valve);
+    if (isAsyncIterable(value)) return iterableParts(value, valve);
+    return value === undefined ? EMPTY : of(partOf(value));
+  });
+}
+
+function partOf(value: unknown): ResponsePart {
+  if (typeof value === 'string') return bytesPart(Buffer.from(value));
+  if (value instanceof Uint8Array) return bytesPart(value);
+  return jsonPart(value as JsonObject);
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+/** Pulls while the valve is open. Unsubscribing returns the iterator at once, without waiting for its next value. */
+function iterableParts(iterable: AsyncIterable<unknown>, valve: FlowValve): Observable<ResponsePart> {
+  return new Observable((subscriber) => {
+    const iterator = iterable[Symbol.asyncIterator]();
+    const pump = async (): Promise<void> => {
+      while (!subscriber.closed) {
+        if (!valve.isOpen) await firstValueFrom(valve.state$.pipe(filter((isOpen) => isOpen)));
+        const { done, value } = await iterator.next();
+        if (done === true) return subscriber.complete();
+        subscriber.next(partOf(value));
+      }
+    };
+    pump().catch((error: unknown) => subscriber.error(error));
+    return () => {
+      if ('destroy' in iterable && typeof iterable.destroy === 'function') iterable.destroy();
+      else from(Promise.resolve(iterator.return?.())).subscribe({ error: () => undefined });
+    };
+  });
+}

@@ -1,0 +1,59 @@
+import { clientRequestId, inferenceRequest, LEG_HEADER, type InferenceApi, type InferenceRequest, type JsonObject } from '@baton/inference';
+import type { ExecutionContext } from '@nestjs/common';
+import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
+import { Reflector } from '@nestjs/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { BodyClass } from './request-validation.js';
+
+/** What `@Disaggregated()` may say of a route. */
+export interface DisaggregatedOptions {
+  /** The protocol of the route. By default told from the body: `messages` chat, `token_ids` generate, else completions. */
+  readonly api?: InferenceApi;
+  /** The class to check the body against. By default the type of the handler's `@Body()` parameter. */
+  readonly body?: BodyClass;
+}
+
+/** Where `@Disaggregated()` leaves its options. */
+export const DisaggregatedMetadata = Reflector.createDecorator<DisaggregatedOptions>({ key: 'baton:disaggregated' });
+
+/** The client's id of its request, on the way in and on the way out. */
+export const REQUEST_ID_HEADER = 'x-request-id';
+
+/** Headers of the client that accompany every leg: tracing only, never credentials or cookies. */
+const FORWARDED_HEADERS = ['traceparent', 'tracestate', 'baggage'];
+
+/** The class to check this route's body against; undefined when the handler takes an untyped body. */
+export function bodyClassOf(context: ExecutionContext, options: DisaggregatedOptions): BodyClass | undefined {
+  if (options.body !== undefined) return options.body;
+  const [controller, method] = [context.getClass(), context.getHandler().name];
+  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as Record<string, { index: number }>;
+  const body = Object.entries(parameters).find(([key]) => key.startsWith(`${RouteParamtypes.BODY}:`));
+  if (body === undefined) return undefined;
+  const types = (Reflect.getMetadata('design:paramtypes', controller.prototype as object, method) ?? []) as unknown[];
+  const type = types[body[1].index];
+  return typeof type === 'function' && type !== Object ? (type as BodyClass) : undefined;
+}
+
+/** The HTTP request in protocol-neutral form. The body has been checked. */
+export function toInferenceRequest(
+  http: FastifyRequest,
+  reply: FastifyReply,
+  body: JsonObject,
+  options: DisaggregatedOptions,
+): InferenceRequest {
+  const headers = FORWARDED_HEADERS.flatMap((name) => {
+    const value = http.headers[name];
+    return typeof value === 'string' ? [[name, value] as const] : [];
+  });
+  return inferenceRequest(options.api ?? apiOf(body), body, {
+    // An application that names its requests has done so before the interceptor ran.
+    id: clientRequestId(reply.getHeader(REQUEST_ID_HEADER) ?? http.headers[REQUEST_ID_HEADER]),
+    headers: Object.fromEntries(headers),
+    isLeg: http.headers[LEG_HEADER] !== undefined,
+  });
+}
+
+function apiOf(body: JsonObject): InferenceApi {
+  if ('messages' in body) return 'chat';
+  return 'token_ids' in body ? 'generate' : 'completions';
+}
