@@ -1,0 +1,78 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../apps/instance/dist/main.js', import.meta.url));
+
+/** An instance of Baton in a process of its own, on ports that the system chose. */
+export class InstanceProcess {
+  readonly output: string[] = [];
+
+  private constructor(
+    readonly child: ChildProcess,
+    readonly url: string,
+    readonly port: number,
+    readonly kvPort: number | undefined,
+  ) {}
+
+  /** Starts an instance with `BATON_*` settings; resolves when it listens. */
+  static async start(settings: Readonly<Record<string, string>>): Promise<InstanceProcess> {
+    const inherited = Object.entries(process.env).filter(([name]) => !/^(BATON_|NODE_OPTIONS|JEST_)/.test(name));
+    const child = fork(MAIN, [], {
+      env: { ...Object.fromEntries(inherited), BATON_SERVER_PORT: '0', BATON_LOG_LEVEL: 'warn', ...settings },
+      execArgv: [],
+      silent: true,
+    });
+    const output: string[] = [];
+    child.stdout?.on('data', (data: Buffer) => output.push(String(data)));
+    child.stderr?.on('data', (data: Buffer) => output.push(String(data)));
+    const ended = once(child, 'exit').then(() => {
+      throw new Error(`The instance ended before it was ready:\n${output.join('')}`);
+    });
+    const [message] = (await Promise.race([once(child, 'message'), ended])) as [ReadyMessage];
+    const instance = new InstanceProcess(child, message.url, message.port, message.kvPort);
+    instance.output.push(...output);
+    child.stdout?.on('data', (data: Buffer) => instance.output.push(String(data)));
+    child.stderr?.on('data', (data: Buffer) => instance.output.push(String(data)));
+    ended.catch(() => undefined);
+    return instance;
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  /** The value of one metric, summed over the samples that carry `labels`; 0 when there is none. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return sumOf(text, name, labels);
+  }
+
+  async metrics(): Promise<(name: string, labels?: Readonly<Record<string, string>>) => number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return (name, labels = {}) => sumOf(text, name, labels);
+  }
+
+  /** Ends it as an operator would; resolves with its exit code. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
+    const exited = once(this.child, 'exit');
+    this.child.kill(signal);
+    const [code] = (await exited) as [number | null];
+    return code;
+  }
+}
+
+interface ReadyMessage {
+  readonly url: string;
+  readonly port: number;
+  readonly kvPort?: number;
+}
+
+function sumOf(text: string, name: string, labels: Readonly<Record<string, string>>): number {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+    .filter((line) => Object.entries(labels).every(([key, value]) => line.includes(`${key}="${value}"`)))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
