@@ -1,0 +1,46 @@
+import { describe, expect, it } from '@jest/globals';
+import { readHandoffTicket, toTransferParams, type HandoffTicket } from './handoff-ticket.js';
+
+const ticket: HandoffTicket = {
+  engineId: '634e466d-6ca4-4d95-8fe1-553a73f6d53f',
+  handoffId: '1f39876f-5d25-43df-bdd5-ea2c3dfab254',
+  host: '127.0.0.1',
+  port: 5600,
+  tokens: 14,
+  expiresAtMs: 1_795_363_711_748,
+  bytes: 43_384,
+  sha256: 'a'.repeat(64),
+  fingerprint: 'b'.repeat(64),
+};
+
+describe('handoff ticket', () => {
+  it('is read as it was written', () => {
+    expect(readHandoffTicket(toTransferParams(ticket))).toEqual(ticket);
+  });
+
+  it('has vLLM’s names', () => {
+    expect(toTransferParams(ticket)).toMatchObject({
+      do_remote_prefill: true,
+      do_remote_decode: false,
+      remote_port: 5600,
+    });
+  });
+
+  it.each([
+    ['remote_engine_id', null],
+    ['remote_request_id', '../../etc/passwd'],
+    ['remote_host', 'a host'],
+    ['remote_host', 'evil.example/x?'],
+    ['remote_port', 0],
+    ['remote_port', 65_536],
+    ['remote_num_tokens', 1.5],
+    ['remote_blocks_expiry_time', 'soon'],
+    ['kv_bytes', -1],
+    ['kv_sha256', 'abc'],
+    ['kv_fingerprint', 7],
+  ])('refuses %s = %j', (field, value) => {
+    expect(() => readHandoffTicket({ ...toTransferParams(ticket), [field]: value })).toThrow(
+      expect.objectContaining({ status: 400, param: `kv_transfer_params.${field}` }),
+    );
+  });
+});

@@ -1,0 +1,53 @@
+import type { InferenceRequest, JsonObject, ResponsePart } from '@baton/inference';
+import type { Observable } from 'rxjs';
+
+/** A model that an engine serves. */
+export interface ModelCard {
+  readonly id: string;
+  /** Unix time in seconds at which the model file was made or loaded. */
+  readonly created: number;
+  readonly ownedBy: string;
+  /** Prompt and answer together, in tokens; undefined when the engine does not say. */
+  readonly maxModelTokens?: number;
+}
+
+/** What an engine says of itself, for readiness. */
+export interface EngineHealth {
+  readonly ready: boolean;
+  /** Why it is not ready; a short sentence for an operator. */
+  readonly reason?: string;
+}
+
+/** One metric of an engine at the moment of a scrape. */
+export interface EngineMetric {
+  /** Without the `baton_` prefix, with unit and `_total` as Prometheus wants it. */
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'counter' | 'gauge';
+  readonly samples: readonly { readonly labels?: Readonly<Record<string, string>>; readonly value: number }[];
+}
+
+/** What computes beside an instance: in this process (embedded), or a server (HTTP). */
+export interface Engine {
+  /** TCP port of the side channel that serves KV handoffs, while it runs; undefined for an engine without one. */
+  readonly kvPort?: number | undefined;
+  /** Loads what it needs. Rejects when the engine cannot serve. */
+  start(): Promise<void>;
+  /** Ends everything and gives back memory, files and sockets. */
+  stop(): Promise<void>;
+  /**
+   * Runs a request or a leg. Cold: subscribing starts it, unsubscribing aborts it at any moment. Pauses while
+   * `request.valve` is closed. Emits SSE bytes when `request.stream`, else one JSON part; fails with an
+   * `InferenceError`.
+   */
+  run(request: InferenceRequest): Observable<ResponsePart>;
+  /** Throws the `InferenceError` that `run` would fail with, before any work is started. */
+  check(request: InferenceRequest): void;
+  models(): Promise<readonly ModelCard[]>;
+  /** vLLM's `POST /tokenize`: `{prompt | messages, ...}` to `{count, max_model_len, tokens}`. */
+  tokenize(body: JsonObject): Promise<JsonObject>;
+  /** vLLM's `POST /detokenize`: `{tokens}` to `{prompt}`. */
+  detokenize(body: JsonObject): Promise<JsonObject>;
+  health(): Promise<EngineHealth>;
+  metrics(): readonly EngineMetric[];
+}
