@@ -38,11 +38,21 @@ export class RawPost {
   }
 
   /** Resolves when `count` events came; fails when the connection ends before. */
-  async eventsReach(count: number): Promise<void> {
-    while (this.events < count) {
-      if (this.socket.destroyed) throw new Error(`Closed after ${this.events} events:\n${this.#received}`);
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]);
-    }
+  eventsReach(count: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (this.events >= count) settle(resolve);
+        else if (this.socket.destroyed) {
+          settle(() => reject(new Error(`Closed after ${this.events} events:\n${this.#received}`)));
+        }
+      };
+      const settle = (done: () => void): void => {
+        this.socket.off('data', look).off('close', look);
+        done();
+      };
+      this.socket.on('data', look).on('close', look);
+      look();
+    });
   }
 
   /** Resolves when the server has closed the connection. */

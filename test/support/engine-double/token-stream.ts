@@ -82,7 +82,7 @@ export class TokenStream {
     return this.response.write(bytes);
   }
 
-  #finish(token = NOTHING): void {
+  #finish(token: Buffer = NOTHING): void {
     if (this.#ending.kind === 'reset') return this.#finishByReset(token);
     this.#write(Buffer.concat([token, Buffer.from(this.#lastWords())]));
     this.response.end();
