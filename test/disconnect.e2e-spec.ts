@@ -107,9 +107,9 @@ describe('500 clients that leave at random moments', () => {
   afterAll(() => pair.stop());
 
   it('leave nothing behind on either instance', async () => {
-    const seed = Number(process.env['BATON_TEST_SEED'] ?? Date.now() % 1_000_000);
+    const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
     const random = mulberry32(seed);
-    console.log(`BATON_TEST_SEED=${seed}`);
+    console.log(`TEST_SEED=${seed}`);
     await RawPost.send(pair.prefill.url, '/v1/completions', { prompt: SHORT_PROMPT, max_tokens: 4 }).then((post) =>
       eventually('the first answer', () => post.received.includes('usage')).then(() => post.leave('FIN')),
     );
@@ -118,7 +118,7 @@ describe('500 clients that leave at random moments', () => {
     const baseline = await Promise.all([resources(pair.prefill), resources(pair.decode)]);
 
     // Half of them leave by the clock, before or after the head; half after some events.
-    const moments = Array.from({ length: 500 }, () =>
+    const moments = Array.from({ length: 500 }, (): { ms: number } | { events: number } =>
       random() < 0.5 ? { ms: random() * 120 } : { events: 1 + Math.floor(random() * 60) },
     );
     const stages = { beforeHead: 0, streaming: 0 };

@@ -100,7 +100,10 @@ describe('the official openai client, unmodified', () => {
   it('aborts a stream, and both instances are idle', async () => {
     const stream = await client.chat.completions.create({ model, messages, stream: true, temperature: 0 });
     let chunks = 0;
-    for await (const _chunk of stream) if ((chunks += 1) === 3) break;
+    for await (const chunk of stream) {
+      expect(chunk.choices).toHaveLength(1);
+      if ((chunks += 1) === 3) break;
+    }
     expect(chunks).toBe(3);
     await idle([pair.prefill, pair.decode]);
   });

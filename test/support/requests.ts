@@ -9,8 +9,11 @@ export interface Flow {
 }
 
 type Choice = Record<string, unknown>;
-const text = (choice: Choice, ...path: string[]): string =>
-  String(path.reduce<unknown>((value, key) => (value as Choice | undefined)?.[key], choice) ?? '');
+/** The text at `path` in `choice`; empty when there is none. */
+const text = (choice: Choice, ...path: string[]): string => {
+  const value = path.reduce<unknown>((part, key) => (part as Choice | undefined)?.[key], choice);
+  return typeof value === 'string' ? value : '';
+};
 
 export const FLOWS: readonly Flow[] = [
   {
@@ -71,8 +74,10 @@ export async function ask(
     status: response.status,
     headers: response.headers,
     said: flow.said(choices),
-    finishReason: choices.map((choice) => choice['finish_reason']).find((reason) => reason != null),
-    usage: events.map((event) => event['usage']).find((usage) => usage != null),
+    finishReason: choices
+      .map((choice) => choice['finish_reason'])
+      .find((reason) => reason !== undefined && reason !== null),
+    usage: events.map((event) => event['usage']).find((usage) => usage !== undefined && usage !== null),
     events,
     isDone: lines.at(-1) === '[DONE]',
   };

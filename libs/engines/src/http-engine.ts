@@ -85,7 +85,7 @@ function modelCard(card: JsonObject): ModelCard {
   return {
     id: String(card['id']),
     created: Number(card['created'] ?? 0),
-    ownedBy: String(card['owned_by'] ?? 'unknown'),
+    ownedBy: typeof card['owned_by'] === 'string' ? card['owned_by'] : 'unknown',
     ...(typeof card['max_model_len'] === 'number' ? { maxModelTokens: card['max_model_len'] } : {}),
   };
 }

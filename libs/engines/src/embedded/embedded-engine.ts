@@ -1,23 +1,23 @@
 import { InferenceError, newId, type InferenceRequest, type JsonObject, type ResponsePart } from '@baton/inference';
 import { Observable, Subject } from 'rxjs';
 import type { Engine, EngineHealth, EngineMetric, ModelCard } from '../engine.js';
-import { answer } from './answering.js';
-import { ChatTemplate } from './chat-template.js';
+import { answer } from './run/answering.js';
+import { ChatTemplate } from './request/chat-template.js';
 import { EngineCounters } from './engine-counters.js';
 import type { EngineParts } from './engine-parts.js';
-import { EvaluationWatch } from './evaluation-watch.js';
-import { HandoffPull } from './handoff-pull.js';
-import { HandoffStore } from './handoff-store.js';
-import type { LlamaRuntime } from './llama-runtime.js';
+import { EvaluationWatch } from './llama/evaluation-watch.js';
+import { HandoffPull } from './handoff/handoff-pull.js';
+import { HandoffStore } from './handoff/handoff-store.js';
+import type { LlamaRuntime } from './llama/llama-runtime.js';
 import { resolveOptions, type EmbeddedEngineOptions, type ResolvedOptions } from './options.js';
-import { prefillLeg } from './prefill-leg.js';
-import { PrivateDirectory } from './private-directory.js';
-import { PromptReader } from './prompt.js';
-import { planRequest, type PlanContext, type RequestPlan } from './request-plan.js';
-import { overloaded, SequencePool } from './sequence-pool.js';
-import { SequenceSlot } from './sequence-slot.js';
-import { SideChannel } from './side-channel.js';
-import { detokenizeAnswer, tokenizeAnswer } from './tokenize-api.js';
+import { prefillLeg } from './run/prefill-leg.js';
+import { PrivateDirectory } from './handoff/private-directory.js';
+import { PromptReader } from './request/prompt.js';
+import { planRequest, type PlanContext, type RequestPlan } from './request/request-plan.js';
+import { overloaded, SequencePool } from './llama/sequence-pool.js';
+import { SequenceSlot } from './llama/sequence-slot.js';
+import { SideChannel } from './handoff/side-channel.js';
+import { detokenizeAnswer, tokenizeAnswer } from './request/tokenize-api.js';
 
 /** What exists between `start` and `stop`. */
 interface Running {
@@ -54,7 +54,7 @@ export class EmbeddedEngine implements Engine {
     const directory = await PrivateDirectory.create(this.#options.kv.directory);
     try {
       // The library loads for half a second and needs a platform binary: only an engine that starts pays for it.
-      const { loadLlama } = await import('./llama-runtime.js');
+      const { loadLlama } = await import('./llama/llama-runtime.js');
       const runtime = await loadLlama(this.#options);
       try {
         this.#running = await this.#assemble(runtime, directory);

@@ -1,10 +1,10 @@
 import type { EngineCounters } from './engine-counters.js';
-import type { HandoffPull } from './handoff-pull.js';
-import type { HandoffStore } from './handoff-store.js';
-import type { LlamaRuntime } from './llama-runtime.js';
-import type { PrivateDirectory } from './private-directory.js';
-import type { SequencePool } from './sequence-pool.js';
-import type { SequenceSlot } from './sequence-slot.js';
+import type { HandoffPull } from './handoff/handoff-pull.js';
+import type { HandoffStore } from './handoff/handoff-store.js';
+import type { LlamaRuntime } from './llama/llama-runtime.js';
+import type { PrivateDirectory } from './handoff/private-directory.js';
+import type { SequencePool } from './llama/sequence-pool.js';
+import type { SequenceSlot } from './llama/sequence-slot.js';
 
 /** What a running engine consists of. */
 export interface EngineParts {

@@ -1,0 +1,188 @@
+import { ValidateNested } from 'class-validator';
+import {
+  Choice,
+  EndpointList,
+  KvPeerList,
+  Milliseconds,
+  OriginUrl,
+  RequiredText,
+  Setting,
+  Text,
+  WholeNumber,
+} from './setting.js';
+
+const GIBIBYTE = 1024 ** 3;
+const PORTS = { min: 0, max: 65_535 };
+/** V8's longest string; a larger body could not be parsed. */
+const MAX_BODY_BYTES = 536_870_888;
+const MAX_COUNT = 1_000_000;
+
+/** The HTTP interface. */
+export class ServerConfig {
+  @RequiredText('Address to listen on; 0.0.0.0 for all')
+  readonly host: string = '127.0.0.1';
+
+  @WholeNumber('Port to listen on; 0 takes a free one', PORTS)
+  readonly port: number = 8000;
+
+  @WholeNumber('Largest request body, in bytes', { min: 1, max: MAX_BODY_BYTES })
+  readonly bodyLimitBytes: number = 64 * 1024 * 1024;
+
+  @WholeNumber('Deepest nesting of a JSON body, in levels', { min: 1, max: 1_000 })
+  readonly jsonDepthLimit: number = 64;
+
+  @Milliseconds('A client that takes nothing for this long is cut off, in ms')
+  readonly stallTimeoutMs: number = 30_000;
+
+  @Milliseconds('How long open answers may go on after SIGTERM, in ms; 0 ends them at once', 0)
+  readonly drainTimeoutMs: number = 30_000;
+}
+
+/** What computes. */
+export class EngineConfig {
+  @Choice('embedded: llama.cpp in this process; http: a server beside it', ['embedded', 'http'])
+  readonly kind: 'embedded' | 'http' = 'embedded';
+
+  @Text('Path of a GGUF file; empty takes the demo model')
+  readonly model: string = '';
+
+  @Text("Name that requests call the model by; empty takes the file's name without .gguf")
+  readonly modelName: string = '';
+
+  @WholeNumber('Prompt and answer together, in tokens; 0 takes what the model was trained for', {
+    min: 0,
+    max: 16_777_216,
+  })
+  readonly contextTokens: number = 0;
+
+  @WholeNumber('Requests that are evaluated at once; equal on both sides of a handoff', { min: 1, max: 256 })
+  readonly sequences: number = 8;
+
+  @WholeNumber('Most tokens in one evaluation', { min: 128, max: 65_536 })
+  readonly batchTokens: number = 512;
+
+  @WholeNumber("Threads of llama.cpp; 0 takes this instance's share of the cores", { min: 0, max: 1_024 })
+  readonly threads: number = 0;
+
+  @WholeNumber("Instances that share this machine's cores", { min: 1, max: 1_024 })
+  readonly instancesOnMachine: number = 1;
+
+  @WholeNumber('Requests that may wait for a sequence; 0 lets none wait', { min: 0, max: MAX_COUNT })
+  readonly maxWaiting: number = 256;
+
+  @Milliseconds('Longest wait for a sequence, in ms')
+  readonly waitTimeoutMs: number = 60_000;
+
+  @Milliseconds('An evaluation that takes longer makes the instance not ready, in ms')
+  readonly stallTimeoutMs: number = 30_000;
+
+  @OriginUrl('Server to pass requests to', {
+    when: 'engine.kind is http',
+    isRequired: (_url, engine) => engine instanceof EngineConfig && engine.kind === 'http',
+  })
+  readonly url: string = '';
+
+  @Text('Key for that server, sent as a bearer token', { isSecret: true })
+  readonly apiKey: string = '';
+}
+
+const ANY_ADDRESS = ['0.0.0.0', '::', '[::]'];
+
+/** KV handoffs of the embedded engine. */
+export class KvConfig {
+  @RequiredText('Address that the KV side channel listens on')
+  readonly host: string = '127.0.0.1';
+
+  @Setting(
+    {
+      description: 'Host that other instances reach the side channel at; empty takes kv.host',
+      allowed: 'a host name or address, not empty when kv.host is 0.0.0.0 or ::',
+    },
+    (value, kv) =>
+      typeof value === 'string' && (value !== '' || !(kv instanceof KvConfig && ANY_ADDRESS.includes(kv.host))),
+  )
+  readonly advertiseHost: string = '';
+
+  @WholeNumber('Port of the side channel; 0 takes a free one', PORTS)
+  readonly port: number = 0;
+
+  @KvPeerList('Side channels that may be read from')
+  readonly peers: readonly string[] = [];
+
+  @Milliseconds('How long a handoff is kept for its decode leg, in ms')
+  readonly handoffTtlMs: number = 30_000;
+
+  @WholeNumber('Largest KV state that is taken from a peer, in bytes', { min: 0, max: Number.MAX_SAFE_INTEGER })
+  readonly maxHandoffBytes: number = GIBIBYTE;
+
+  @WholeNumber('All KV states that are kept for others together, in bytes', { min: 0, max: Number.MAX_SAFE_INTEGER })
+  readonly maxKeptBytes: number = 4 * GIBIBYTE;
+
+  @Milliseconds('Longest transfer of one KV state, in ms')
+  readonly pullTimeoutMs: number = 30_000;
+
+  @Text('Folder for KV states; empty takes /dev/shm where there is one, else the temporary folder')
+  readonly directory: string = '';
+}
+
+/** The instances that decode legs go to. */
+export class DecodeConfig {
+  @EndpointList('Instances that decode')
+  readonly endpoints: readonly string[] = [];
+
+  @Milliseconds('To open a connection, in ms')
+  readonly connectTimeoutMs: number = 1_000;
+
+  @Milliseconds('From the request sent to the head of the answer, in ms')
+  readonly headTimeoutMs: number = 60_000;
+
+  @Milliseconds('Between two chunks of an answer, in ms')
+  readonly idleTimeoutMs: number = 30_000;
+}
+
+/** How requests are split between this instance and others. */
+export class CoordinationConfig {
+  @Setting(
+    {
+      description: 'KV connector, for example embedded; empty answers every request on this instance',
+      allowed: 'the name of a connector with at least one of coordination.decode.endpoints, or empty',
+    },
+    (value, section) =>
+      value === '' ||
+      (typeof value === 'string' && section instanceof CoordinationConfig && section.decode.endpoints.length > 0),
+  )
+  readonly connector: string = '';
+
+  @RequiredText('Endpoint picker that chooses the decode instance')
+  readonly picker: string = 'static';
+
+  @ValidateNested()
+  readonly decode: DecodeConfig = new DecodeConfig();
+
+  @Milliseconds('For freeing the KV of a request whose client has gone, in ms')
+  readonly releaseTimeoutMs: number = 5_000;
+}
+
+/** The log on standard output, one JSON object a line. */
+export class LogConfig {
+  @Choice('Least severe level that is written', ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+  readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent' = 'info';
+}
+
+/** The configuration of one instance. Its shape is the YAML file's shape, and gives the environment variables. */
+export class InstanceConfig {
+  @ValidateNested()
+  readonly server: ServerConfig = new ServerConfig();
+
+  @ValidateNested()
+  readonly engine: EngineConfig = new EngineConfig();
+
+  @ValidateNested()
+  readonly kv: KvConfig = new KvConfig();
+
+  @ValidateNested()
+  readonly coordination: CoordinationConfig = new CoordinationConfig();
+
+  @ValidateNested()
+  readonly log: LogConfig = new LogConfig();
+}

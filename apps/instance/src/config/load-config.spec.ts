@@ -1,0 +1,139 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError } from './config.error.js';
+import { InstanceConfig } from './instance-config.js';
+import { loadConfig } from './load-config.js';
+import { LEAVES } from './leaves.js';
+import { printConfig } from './print-config.js';
+
+describe('loadConfig', () => {
+  let directory: string;
+  let file: string;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'baton-config-'));
+    file = join(directory, 'baton.yaml');
+  });
+
+  afterEach(() => rmSync(directory, { recursive: true }));
+
+  function problemsOf(yaml: string | undefined, env: NodeJS.ProcessEnv = {}): readonly string[] {
+    if (yaml !== undefined) writeFileSync(file, yaml);
+    try {
+      loadConfig({ file: yaml === undefined ? undefined : file, env });
+    } catch (error) {
+      if (error instanceof ConfigError) return error.problems;
+      throw error;
+    }
+    return [];
+  }
+
+  it('gives the defaults when nothing is said, and they are valid', () => {
+    expect(loadConfig({ env: {} })).toEqual(new InstanceConfig());
+  });
+
+  it('lets the environment win over the file, and the file over the defaults', () => {
+    writeFileSync(file, 'server:\n  port: 1\n  host: 10.0.0.1\n');
+    const { server } = loadConfig({ file, env: { BATON_SERVER_PORT: '2', HOME: '/root' } });
+    expect(server).toMatchObject({ port: 2, host: '10.0.0.1', bodyLimitBytes: 67_108_864 });
+  });
+
+  it('has one variable for each setting, named after its path', () => {
+    const variables = LEAVES.map(({ variable }) => variable);
+    expect(new Set(variables).size).toBe(variables.length);
+    expect(variables).toContain('BATON_ENGINE_CONTEXT_TOKENS');
+    expect(variables).toContain('BATON_COORDINATION_DECODE_HEAD_TIMEOUT_MS');
+  });
+
+  it('reads lists separated by commas, and empty lists', () => {
+    const env = { BATON_KV_PEERS: '10.0.0.7:9000, [::1]:*,localhost:*' };
+    expect(loadConfig({ env }).kv.peers).toEqual(['10.0.0.7:9000', '[::1]:*', 'localhost:*']);
+    expect(loadConfig({ env: { BATON_KV_PEERS: '' } }).kv.peers).toEqual([]);
+  });
+
+  it('takes BATON_MODEL for the model, and refuses two different ones', () => {
+    expect(loadConfig({ env: { BATON_MODEL: 'a.gguf' } }).engine.model).toBe('a.gguf');
+    expect(problemsOf(undefined, { BATON_MODEL: 'a', BATON_ENGINE_MODEL: 'b' })).toEqual([
+      'BATON_MODEL and BATON_ENGINE_MODEL both set engine.model, to different values.',
+    ]);
+  });
+
+  it('takes zero as zero', () => {
+    const env = { BATON_SERVER_DRAIN_TIMEOUT_MS: '0', BATON_ENGINE_MAX_WAITING: '0', BATON_SERVER_PORT: '0' };
+    const config = loadConfig({ env });
+    expect([config.server.drainTimeoutMs, config.engine.maxWaiting, config.server.port]).toEqual([0, 0, 0]);
+  });
+
+  it("lets the pair's own variables pass", () => {
+    expect(problemsOf(undefined, { BATON_PREFILL_PORT: 'x', BATON_DECODE_PORT: 'y' })).toEqual([]);
+  });
+
+  it('tells every problem at once, with key, source, value and what is allowed', () => {
+    const problems = problemsOf('server:\n  port: 65536\n  colour: red\nlog:\n  level: loud\n', {
+      BATON_ENGINE_SEQUENCES: '0',
+      BATON_NONSENSE: '1',
+    });
+    expect(problems).toEqual([
+      `server.colour (${file}) is not a setting; server has host, port, bodyLimitBytes, jsonDepthLimit, stallTimeoutMs, drainTimeoutMs.`,
+      'BATON_NONSENSE (environment) is not a setting; --help lists them all.',
+      `server.port (${file}): 65536 is not allowed; it must be a whole number from 0 to 65535.`,
+      'engine.sequences (BATON_ENGINE_SEQUENCES): 0 is not allowed; it must be a whole number from 1 to 256.',
+      `log.level (${file}): "loud" is not allowed; it must be one of fatal, error, warn, info, debug, trace, silent.`,
+    ]);
+  });
+
+  it.each([
+    ['server:\n  port: "8000"', 'server.port'],
+    ['server:\n  port:', 'server.port'],
+    ['server:\n  port: 8000.5', 'server.port'],
+    ['server:\n  port: .inf', 'server.port'],
+    ['server:\n  stallTimeoutMs: 2147483648', 'server.stallTimeoutMs'],
+    ['server: 8000', 'server'],
+    ['engine:\n  kind: http', 'engine.url'],
+    ['engine:\n  url: http://host:1/path', 'engine.url'],
+    ['kv:\n  host: 0.0.0.0', 'kv.advertiseHost'],
+    ['kv:\n  peers: 10.0.0.7:9000', 'kv.peers'],
+    ['kv:\n  peers: ["10.0.0.7"]', 'kv.peers'],
+    ['kv:\n  peers: ["10.0.0.7:0"]', 'kv.peers'],
+    ['coordination:\n  connector: embedded', 'coordination.connector'],
+    ['coordination:\n  decode:\n    endpoints: [ftp://host]', 'coordination.decode.endpoints'],
+    ['__proto__:\n  port: 1', '__proto__'],
+    ['server:\n  __proto__: {}', 'server.__proto__'],
+    ['server:\n  constructor: 1', 'server.constructor'],
+  ])('refuses %j and names %s', (yaml, key) => {
+    const problems = problemsOf(yaml);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`^${key.replaceAll('.', '\\.')} `));
+    expect(({} as { port?: number }).port).toBeUndefined();
+  });
+
+  it('names a file that is not there, not YAML, or not a mapping', () => {
+    expect(() => loadConfig({ file: '/nowhere.yaml', env: {} })).toThrow(/\/nowhere\.yaml cannot be read: ENOENT/);
+    expect(problemsOf('a: [')[0]).toContain(`${file} is not valid YAML`);
+    expect(problemsOf('server:\n  port: 1\n  port: 2\n')[0]).toContain('Map keys must be unique');
+    expect(problemsOf('- 1')[0]).toContain('must hold sections');
+    expect(problemsOf('')).toEqual([]);
+  });
+
+  it('never shows a secret', () => {
+    const config = loadConfig({ env: { BATON_ENGINE_API_KEY: 'hunter2' } });
+    expect(config.engine.apiKey).toBe('hunter2');
+    expect(printConfig(config)).toContain('apiKey: "***"');
+    const [problem] = problemsOf('engine:\n  apiKey: [hunter2]');
+    expect(problem).toContain('engine.apiKey');
+    expect(problem).not.toContain('hunter2');
+  });
+
+  it('prints what it reads again to the same', () => {
+    const env = {
+      BATON_SERVER_PORT: '1',
+      BATON_COORDINATION_CONNECTOR: 'embedded',
+      BATON_COORDINATION_DECODE_ENDPOINTS: 'http://a:1,http://b:2',
+    };
+    const config = loadConfig({ env });
+    writeFileSync(file, printConfig(config));
+    expect(loadConfig({ file, env: {} })).toEqual(config);
+  });
+});

@@ -1,0 +1,25 @@
+import { stringify } from 'yaml';
+import type { InstanceConfig } from './instance-config.js';
+import { LEAVES, valueAt } from './leaves.js';
+
+const REDACTED = '***';
+
+/** The configuration as YAML that `--config` reads; secrets are replaced. */
+export function printConfig(config: InstanceConfig): string {
+  const root = new Map<string, unknown>();
+  for (const { path, info } of LEAVES) {
+    const value = valueAt(config, path);
+    sectionAt(root, path.slice(0, -1)).set(path.at(-1) ?? '', info.isSecret && value !== '' ? REDACTED : value);
+  }
+  return stringify(root);
+}
+
+function sectionAt(root: Map<string, unknown>, path: readonly string[]): Map<string, unknown> {
+  return path.reduce((section, name) => {
+    const found = section.get(name);
+    if (found instanceof Map) return found as Map<string, unknown>;
+    const made = new Map<string, unknown>();
+    section.set(name, made);
+    return made;
+  }, root);
+}

@@ -1,0 +1,69 @@
+import { isJsonObject } from '@baton/inference';
+import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
+import { all, isNumber, refuse } from './fields/checks.js';
+import { BooleanField } from './fields/decorators.js';
+import { OptionalField, RequiredField, type Check } from './fields/field.js';
+import { CHAT_ROLES, isMessages } from './fields/messages.js';
+import { OpenAiRequest } from './openai-request.js';
+import { MaxTokensField } from './sampling-fields.js';
+
+/** One turn of a conversation. For the document; `isMessages` checks it. */
+export class ChatMessage {
+  @ApiProperty({ enum: CHAT_ROLES, description: 'Who speaks.', example: 'user' })
+  role!: string;
+
+  @ApiProperty({
+    description: 'What is said: text, or parts of text. An assistant may say nothing.',
+    oneOf: [
+      { type: 'string' },
+      {
+        type: 'array',
+        items: {
+          type: 'object',
+          required: ['type'],
+          properties: { type: { type: 'string', example: 'text' }, text: { type: 'string' } },
+          additionalProperties: true,
+        },
+      },
+    ],
+    nullable: true,
+    required: false,
+    example: 'Tell me a story about an owl.',
+  })
+  content?: string | object[] | null;
+}
+
+const onlyWithLogprobs: Check = (_value, path, owner) => {
+  if (isJsonObject(owner) && owner['logprobs'] !== true) refuse(path, 'is only allowed when logprobs is true');
+};
+
+/** Body of `POST /v1/chat/completions`. Unknown fields are passed on to the engine. Source: OpenAI API; vLLM. */
+@ApiExtraModels(ChatMessage)
+export class ChatCompletionRequest extends OpenAiRequest {
+  @RequiredField(isMessages, {
+    description: 'The conversation so far.',
+    type: 'array',
+    minItems: 1,
+    items: { $ref: getSchemaPath(ChatMessage) },
+    example: [{ role: 'user', content: 'Tell me a story about an owl.' }],
+  })
+  messages!: ChatMessage[];
+
+  @MaxTokensField('Longest answer, in tokens. Default: the room that the context leaves.')
+  max_completion_tokens?: number | null;
+
+  @MaxTokensField('The older name of max_completion_tokens.')
+  max_tokens?: number | null;
+
+  @BooleanField({ description: 'Also give log probabilities.' })
+  logprobs?: boolean | null;
+
+  @OptionalField(all(isNumber({ integer: true, min: 0, max: 20 }), onlyWithLogprobs), {
+    description: 'Of how many of the likeliest tokens. Only with logprobs.',
+    type: 'integer',
+    minimum: 0,
+    maximum: 20,
+    nullable: true,
+  })
+  top_logprobs?: number | null;
+}

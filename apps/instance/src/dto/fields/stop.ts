@@ -1,0 +1,18 @@
+import { refuse } from './checks.js';
+import type { Check } from './field.js';
+
+/** More stop strings than this would slow every token down. OpenAI's API allows 4. */
+export const MAX_STOP_STRINGS = 64;
+
+/** `stop`: one string or several; none is empty, since an empty one would match everywhere. */
+export const isStop: Check = (value, path) => {
+  if (typeof value === 'string') return isStopString(value, path);
+  if (!Array.isArray(value)) refuse(path, 'must be a string or a list of strings');
+  if (value.length > MAX_STOP_STRINGS) refuse(path, `must have at most ${MAX_STOP_STRINGS} strings`);
+  value.forEach((item: unknown, index) => isStopString(item, `${path}[${index}]`));
+};
+
+function isStopString(value: unknown, path: string): void {
+  if (typeof value !== 'string') refuse(path, 'must be a string');
+  if (value === '') refuse(path, 'must not be empty');
+}

@@ -1,0 +1,42 @@
+import { isJsonObject } from '@baton/inference';
+import { ApiExtraModels } from '@nestjs/swagger';
+import { refuse } from './fields/checks.js';
+import { BooleanField, NestedField, ObjectField, TextField } from './fields/decorators.js';
+import type { Check } from './fields/field.js';
+import { SamplingFields } from './sampling-fields.js';
+
+/** What a stream carries besides its tokens. */
+export class StreamOptions {
+  @BooleanField({ description: 'End the stream with a chunk that has no choices but the usage of the whole request.' })
+  include_usage?: boolean | null;
+
+  @BooleanField({ description: 'Carry the usage so far in every chunk.' })
+  continuous_usage_stats?: boolean | null;
+}
+
+/** As OpenAI's API and vLLM have it: options of a stream that is none are a mistake worth telling. */
+export const onlyWithStream: Check = (_value, path, owner) => {
+  if (isJsonObject(owner) && owner['stream'] !== true) refuse(path, 'is only allowed when stream is true');
+};
+
+/** What the two OpenAI APIs have in common. */
+@ApiExtraModels(StreamOptions)
+export abstract class OpenAiRequest extends SamplingFields {
+  @TextField({
+    description: 'A name that GET /v1/models lists; left out, the one model of this instance.',
+    example: 'demo-stories',
+  })
+  model?: string | null;
+
+  @BooleanField({ description: 'Answer with server-sent events, token by token.', default: false })
+  stream?: boolean | null;
+
+  @NestedField(StreamOptions, { description: 'Only with stream.', also: onlyWithStream })
+  stream_options?: StreamOptions | null;
+
+  @TextField({ description: "The end user's name; not used." })
+  user?: string | null;
+
+  @ObjectField({ description: 'The KV handoff, for legs between instances. Clients leave it out.' })
+  kv_transfer_params?: object | null;
+}

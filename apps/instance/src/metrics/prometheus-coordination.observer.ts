@@ -1,0 +1,77 @@
+import { CoordinationObserver, type StreamEndReason } from '@baton/coordination';
+import type { InferenceApi } from '@baton/inference';
+import type { UnavailableReason } from '@baton/remotes';
+import { Inject, Injectable } from '@nestjs/common';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { METRICS_PREFIX } from './create-registry.js';
+import { METRICS_REGISTRY } from './registry.token.js';
+
+/** Counts what happens to requests. */
+@Injectable()
+export class PrometheusCoordinationObserver extends CoordinationObserver {
+  readonly #inFlight: Gauge;
+  readonly #started: Counter<'api'>;
+  readonly #ended: Counter<'reason'>;
+  readonly #dispatched: Counter<'manager'>;
+  readonly #fellBack: Counter<'reason'>;
+  readonly #settled: Counter<'outcome'>;
+
+  constructor(@Inject(METRICS_REGISTRY) registry: Registry) {
+    super();
+    const counter = <Label extends string>(name: string, help: string, label: Label): Counter<Label> =>
+      new Counter({ name: METRICS_PREFIX + name, help, labelNames: [label], registers: [registry] });
+    this.#inFlight = new Gauge({
+      name: `${METRICS_PREFIX}inflight_requests`,
+      help: 'Inference requests that are being answered.',
+      registers: [registry],
+    });
+    this.#started = counter('requests_started_total', 'Inference requests that were admitted, by API.', 'api');
+    this.#ended = counter('stream_end_total', 'Answers that ended, by why.', 'reason');
+    this.#dispatched = counter('dispatched_total', 'Requests that a manager took.', 'manager');
+    this.#fellBack = counter('local_fallback_total', 'Requests finished here because no remote could.', 'reason');
+    this.#settled = counter('handoffs_settled_total', 'Handoffs that are owed no more, by how they ended.', 'outcome');
+    this.#showZeros();
+  }
+
+  override started(api: InferenceApi): void {
+    this.#inFlight.inc();
+    this.#started.inc({ api });
+  }
+
+  override dispatched(manager: string): void {
+    this.#dispatched.inc({ manager });
+  }
+
+  override ended(reason: StreamEndReason): void {
+    this.#inFlight.dec();
+    this.#ended.inc({ reason });
+  }
+
+  override fellBack(reason: string): void {
+    this.#fellBack.inc({ reason });
+  }
+
+  override settled(outcome: 'taken' | 'freed' | 'unknown'): void {
+    this.#settled.inc({ outcome });
+  }
+
+  /** A series that appears with its first event looks to Prometheus as if nothing had happened. */
+  #showZeros(): void {
+    for (const api of ['completions', 'chat', 'generate'] satisfies InferenceApi[]) this.#started.inc({ api }, 0);
+    for (const outcome of ['taken', 'freed', 'unknown']) this.#settled.inc({ outcome }, 0);
+    for (const reason of END_REASONS) this.#ended.inc({ reason }, 0);
+    for (const reason of FALLBACK_REASONS) this.#fellBack.inc({ reason }, 0);
+  }
+}
+
+const END_REASONS: readonly StreamEndReason[] = [
+  'complete',
+  'client_gone',
+  'client_stalled',
+  'client_error',
+  'upstream_error',
+  'server_error',
+  'drain',
+];
+
+const FALLBACK_REASONS: readonly UnavailableReason[] = ['no_endpoint', 'connect', 'reset', 'timeout', 'busy', 'failed'];

@@ -1,0 +1,16 @@
+/** What each error status means here. */
+export const ERROR_DESCRIPTIONS = {
+  400: 'The request is not valid. `param` names the field at fault.',
+  403: 'The request names a KV side channel that is not allowed.',
+  404: 'The model does not exist.',
+  413: 'The request body is too large.',
+  415: 'The request body is not declared as JSON.',
+  429: 'Too many requests are waiting. `Retry-After` says when to try again.',
+  500: 'The server failed.',
+  502: 'Another server that is needed failed.',
+  503: 'The server cannot take the request now. `Retry-After` says when to try again.',
+  504: 'Another server that is needed did not answer in time.',
+} as const;
+
+/** A status that some route answers with. */
+export type ErrorStatus = keyof typeof ERROR_DESCRIPTIONS;

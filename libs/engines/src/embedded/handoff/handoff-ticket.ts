@@ -1,0 +1,70 @@
+import { invalidRequest, KV_TRANSFER_PARAMS, type JsonObject } from '@baton/inference';
+import { BodyFields } from '../request/body-fields.js';
+
+/** Where a KV state lies and what it must be: the `kv_transfer_params` of a decode leg. */
+export interface HandoffTicket {
+  readonly engineId: string;
+  readonly handoffId: string;
+  readonly host: string;
+  readonly port: number;
+  /** Tokens in the state: all of the prompt but the last. */
+  readonly tokens: number;
+  /** Unix time in milliseconds after which the state may be gone. */
+  readonly expiresAtMs: number;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly fingerprint: string;
+}
+
+const ID = /^[A-Za-z0-9-]{1,64}$/;
+const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?)$/;
+const DIGEST = /^[0-9a-f]{64}$/;
+
+/**
+ * Reads the ticket that a prefill leg answered. Names: vLLM's NixlConnector, then ours with the prefix `kv_`.
+ *
+ * A state that is too large is no bad request: it is refused later, and the prompt evaluated here.
+ *
+ * @throws InferenceError 400 that names the field, `kv_transfer_params.remote_port`.
+ */
+export function readHandoffTicket(params: JsonObject): HandoffTicket {
+  const fields = new BodyFields(params, `${KV_TRANSFER_PARAMS}.`);
+  const word = (key: string, pattern: RegExp, what: string): string => {
+    const value = fields.string(key);
+    if (value !== undefined && pattern.test(value)) return value;
+    throw invalidRequest(`${fields.path(key)} must be ${what}.`, fields.path(key));
+  };
+  const number = (key: string, rule: { min: number; max?: number; integer?: boolean }): number => {
+    const value = fields.number(key, rule);
+    if (value !== undefined) return value;
+    throw invalidRequest(`${fields.path(key)} is missing.`, fields.path(key));
+  };
+  return {
+    engineId: word('remote_engine_id', ID, 'an engine id'),
+    handoffId: word('remote_request_id', ID, 'a handoff id'),
+    host: word('remote_host', HOST, 'a host name or address'),
+    port: number('remote_port', { min: 1, max: 65_535, integer: true }),
+    tokens: number('remote_num_tokens', { min: 1, integer: true }),
+    expiresAtMs: number('remote_blocks_expiry_time', { min: 0 }) * 1000,
+    bytes: number('kv_bytes', { min: 1, integer: true }),
+    sha256: word('kv_sha256', DIGEST, 'a SHA-256 in hex'),
+    fingerprint: word('kv_fingerprint', DIGEST, 'a fingerprint in hex'),
+  };
+}
+
+/** The `kv_transfer_params` that a prefill leg answers. */
+export function toTransferParams(ticket: HandoffTicket): JsonObject {
+  return {
+    do_remote_prefill: true,
+    do_remote_decode: false,
+    remote_engine_id: ticket.engineId,
+    remote_request_id: ticket.handoffId,
+    remote_host: ticket.host,
+    remote_port: ticket.port,
+    remote_num_tokens: ticket.tokens,
+    remote_blocks_expiry_time: ticket.expiresAtMs / 1000,
+    kv_bytes: ticket.bytes,
+    kv_sha256: ticket.sha256,
+    kv_fingerprint: ticket.fingerprint,
+  };
+}
