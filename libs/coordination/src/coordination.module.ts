@@ -1,5 +1,11 @@
 import { parseEndpoint, RemoteClient, RemotePool, StaticEndpointPicker } from '@baton/remotes';
-import { ConfigurableModuleBuilder, Inject, Module, type ModuleMetadata, type OnApplicationShutdown } from '@nestjs/common';
+import {
+  ConfigurableModuleBuilder,
+  Inject,
+  Module,
+  type ModuleMetadata,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { EmbeddedKvConnector } from './connectors/embedded.connector.js';
 import { COORDINATION_OPTIONS, DECODE_POOL, REMOTE_CLIENT } from './coordination.constants.js';
@@ -23,7 +29,9 @@ interface CoordinationExtras {
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
 }
 
-const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<CoordinationOptions>({ optionsInjectionToken: COORDINATION_OPTIONS })
+const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<CoordinationOptions>({
+  optionsInjectionToken: COORDINATION_OPTIONS,
+})
   .setClassMethodName('forRoot')
   .setExtras<CoordinationExtras>({}, (definition, { providers = [], imports = [] }) => ({
     ...definition,

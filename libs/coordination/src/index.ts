@@ -16,7 +16,7 @@ export { validateBody, type BodyClass } from './http/request-validation.js';
 export type { DisaggregatedOptions } from './http/route-contract.js';
 export * from './ledger/handoff-ledger.js';
 export * from './ledger/handoff.js';
-export * from './managers/disaggregated-request-manager.js';
+export type * from './managers/disaggregated-request-manager.js';
 export * from './managers/prefill-local-decode-remote.manager.js';
 export * from './managers/request-manager.decorator.js';
 export * from './observer.js';

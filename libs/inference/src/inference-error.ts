@@ -80,7 +80,9 @@ export function typeOfStatus(status: number): string {
  * flat (`{"object":"error","message",...}`: older vLLM, SGLang, TensorRT-LLM), `code` a number or a string.
  * Undefined when `body` holds no error.
  */
-export function readErrorBody(body: unknown): { message: string; type?: string; param?: string; code?: string } | undefined {
+export function readErrorBody(
+  body: unknown,
+): { message: string; type?: string; param?: string; code?: string } | undefined {
   const found = isJsonObject(body) && isJsonObject(body['error']) ? body['error'] : body;
   if (!isJsonObject(found) || typeof found['message'] !== 'string') return undefined;
   const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);

@@ -23,7 +23,7 @@ export interface InferenceRequest {
   readonly valve: FlowValve;
 }
 
-/** Marks a call as a leg, also one without a handoff. Its value names the leg (`prefill`, `decode`). */
+/** Marks a call as a leg, also one without a handoff. Its presence counts, its value says nothing. */
 export const LEG_HEADER = 'x-baton-leg';
 
 /** Makes the request that a client sent. */

@@ -22,8 +22,9 @@ export function parseEndpoint(options: EndpointOptions): Endpoint {
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
     throw new Error(`Endpoint "${url}" must be a URL such as http://10.0.0.7:8200.`);
   }
-  if (parsed.pathname !== '/' || parsed.search !== '' || parsed.hash !== '' || parsed.username !== '') {
-    throw new Error(`Endpoint "${url}" must be an origin only: no path, query, fragment or user name.`);
+  const { pathname, search, hash, username, password } = parsed;
+  if (pathname !== '/' || `${search}${hash}${username}${password}` !== '') {
+    throw new Error(`Endpoint "${url}" must be an origin only: no path, query, fragment, user name or password.`);
   }
   const port = parsed.port || (parsed.protocol === 'https:' ? '443' : '80');
   return { origin: parsed.origin, name: `${parsed.hostname}:${port}`, ...(apiKey ? { apiKey } : {}) };

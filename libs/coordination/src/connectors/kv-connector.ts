@@ -38,4 +38,4 @@ export const KvConnectorMetadata = Reflector.createDecorator<KvConnectorOptions>
 
 /** Registers a provider as a KV connector. */
 export const NamedKvConnector = (options: KvConnectorOptions): ClassDecorator =>
-  applyDecorators(KvConnectorMetadata(options), Injectable()) as ClassDecorator;
+  applyDecorators(KvConnectorMetadata(options), Injectable());

@@ -28,7 +28,12 @@ export class PolicyTable {
     const known = this.entries.find(({ name }) => name === entry.name);
     if (known?.manager === entry.manager) return this;
     if (known !== undefined) {
-      throw new DuplicateNameError('manager', entry.name, known.manager.constructor.name, entry.manager.constructor.name);
+      throw new DuplicateNameError(
+        'manager',
+        entry.name,
+        known.manager.constructor.name,
+        entry.manager.constructor.name,
+      );
     }
     const entries = [...this.entries, entry].sort((a, b) => a.priority - b.priority || a.name.localeCompare(b.name));
     return new PolicyTable(this.version + 1, entries);

@@ -2,9 +2,24 @@ import { InferenceError, type InferenceRequest, type ResponsePart } from '@baton
 import { RemoteUnavailableError } from '@baton/remotes';
 import { Inject, Injectable, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { catchError, defaultIfEmpty, finalize, map, Observable, reduce, Subscription, takeUntil, tap, throwError } from 'rxjs';
+import {
+  catchError,
+  defaultIfEmpty,
+  finalize,
+  map,
+  Observable,
+  reduce,
+  Subscription,
+  takeUntil,
+  tap,
+  throwError,
+} from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
-import { DEFAULT_HIGH_WATER_BYTES, DEFAULT_STALL_TIMEOUT_MS, type CoordinationOptions } from '../coordination.options.js';
+import {
+  DEFAULT_HIGH_WATER_BYTES,
+  DEFAULT_STALL_TIMEOUT_MS,
+  type CoordinationOptions,
+} from '../coordination.options.js';
 import type { StreamEndReason } from '../observer.js';
 import { clientGone } from './client-gone.js';
 import { InFlight } from './in-flight.js';
@@ -49,10 +64,12 @@ export class AnswerRenderer {
     const stallTimeoutMs = this.options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
     return new Observable((subscriber) => {
       const gone = new Subscription();
+      let isHandedOver = false;
       const body = new ResponseBody(
         request.valve,
         {
           onReady: () => {
+            isHandedOver = true;
             void reply.headers(EVENT_STREAM_HEADERS);
             subscriber.next(new StreamableFile(body));
             subscriber.complete();
@@ -75,6 +92,10 @@ export class AnswerRenderer {
         }),
       );
       if (!body.destroyed) body.start(parts);
+      // Unsubscribed before the response had this body (a timeout of the application's own): nobody else can end it.
+      return () => {
+        if (!isHandedOver) body.destroy();
+      };
     });
   }
 
@@ -89,7 +110,9 @@ export class AnswerRenderer {
       map((all) => {
         const [first] = all;
         void reply.header('content-type', 'application/json; charset=utf-8');
-        return first?.kind === 'json' ? first.body : Buffer.concat(all.flatMap((part) => (part.kind === 'bytes' ? [part.bytes] : [])));
+        return first?.kind === 'json'
+          ? first.body
+          : Buffer.concat(all.flatMap((part) => (part.kind === 'bytes' ? [part.bytes] : [])));
       }),
       tap({ next: () => (reason = 'complete'), error: (error: unknown) => (reason = endReason(error)) }),
       takeUntil(clientGone(reply.raw)),

@@ -8,4 +8,4 @@ import { DisaggregatedMetadata, type DisaggregatedOptions } from './route-contra
  * runs as if this decorator were not there.
  */
 export const Disaggregated = (options: DisaggregatedOptions = {}): ClassDecorator & MethodDecorator =>
-  applyDecorators(DisaggregatedMetadata(options), UseInterceptors(DisaggregationInterceptor)) as ClassDecorator & MethodDecorator;
+  applyDecorators(DisaggregatedMetadata(options), UseInterceptors(DisaggregationInterceptor));

@@ -1,4 +1,4 @@
-import { expectObject, type InferenceRequest } from '@baton/inference';
+import { expectObject, isJsonObject } from '@baton/inference';
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -33,8 +33,15 @@ export class DisaggregationInterceptor implements NestInterceptor {
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
     const http = context.switchToHttp().getRequest<FastifyRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
+    const options = this.reflector.getAllAndOverride(DisaggregatedMetadata, [context.getHandler(), context.getClass()]);
+    const bodyClass = bodyClassOf(context, options);
+    // Not an inference request: a route without a body (`GET /v1/models`), or a handler that takes whatever comes.
+    if (bodyClass === undefined && !isJsonObject(http.body)) return next.handle();
     try {
-      const request = await this.admit(context, http, reply);
+      if (bodyClass !== undefined) validateBody(bodyClass, http.body);
+      const request = toInferenceRequest(http, reply, expectObject(http.body, null), options);
+      // Nothing has been started yet when the request is refused.
+      if (this.dispatcher.isActive && !request.isLeg) await this.requestCheck.check(request);
       setLeg(http, request);
       void reply.header(REQUEST_ID_HEADER, request.id);
       const local: LocalExecution = (leg) =>
@@ -57,16 +64,10 @@ export class DisaggregationInterceptor implements NestInterceptor {
   private passThrough(next: CallHandler, reply: FastifyReply): Observable<unknown> {
     return next
       .handle()
-      .pipe(mergeMap((value: unknown) => (value instanceof InferenceAnswer ? this.renderer.render(value, reply) : of(value))));
-  }
-
-  /** The checked request. Nothing has been started when it is refused. */
-  private async admit(context: ExecutionContext, http: FastifyRequest, reply: FastifyReply): Promise<InferenceRequest> {
-    const options = this.reflector.getAllAndOverride(DisaggregatedMetadata, [context.getHandler(), context.getClass()]);
-    const bodyClass = bodyClassOf(context, options);
-    if (bodyClass !== undefined) validateBody(bodyClass, http.body);
-    const request = toInferenceRequest(http, reply, expectObject(http.body, null), options);
-    if (this.dispatcher.isActive && !request.isLeg) await this.requestCheck.check(request);
-    return request;
+      .pipe(
+        mergeMap((value: unknown) =>
+          value instanceof InferenceAnswer ? this.renderer.render(value, reply) : of(value),
+        ),
+      );
   }
 }

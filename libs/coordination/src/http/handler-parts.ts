@@ -1,6 +1,6 @@
 import { bytesPart, jsonPart, type FlowValve, type JsonObject, type ResponsePart } from '@baton/inference';
 import { StreamableFile } from '@nestjs/common';
-import { concatMap, EMPTY, filter, firstValueFrom, from, Observable, of, type OperatorFunction } from 'rxjs';
+import { concatMap, defer, EMPTY, filter, firstValueFrom, Observable, of, type OperatorFunction } from 'rxjs';
 import { InferenceAnswer } from './inference-answer.js';
 
 /**
@@ -33,16 +33,25 @@ function iterableParts(iterable: AsyncIterable<unknown>, valve: FlowValve): Obse
     const iterator = iterable[Symbol.asyncIterator]();
     const pump = async (): Promise<void> => {
       while (!subscriber.closed) {
-        if (!valve.isOpen) await firstValueFrom(valve.state$.pipe(filter((isOpen) => isOpen)));
-        const { done, value } = await iterator.next();
-        if (done === true) return subscriber.complete();
-        subscriber.next(partOf(value));
+        if (!valve.isOpen) {
+          await firstValueFrom(valve.state$.pipe(filter((isOpen) => isOpen)));
+          continue;
+        }
+        const result: IteratorResult<unknown, unknown> = await iterator.next();
+        if (result.done === true) return subscriber.complete();
+        subscriber.next(partOf(result.value));
       }
     };
     pump().catch((error: unknown) => subscriber.error(error));
     return () => {
-      if ('destroy' in iterable && typeof iterable.destroy === 'function') iterable.destroy();
-      else from(Promise.resolve(iterator.return?.())).subscribe({ error: () => undefined });
+      if (isDestroyable(iterable)) iterable.destroy();
+      // Nobody is left to tell of an error on the way out.
+      else defer(async () => iterator.return?.()).subscribe({ error: () => undefined });
     };
   });
+}
+
+/** Node's streams: destroying one ends it at once, while returning its iterator waits for the pending read. */
+function isDestroyable(value: object): value is { destroy(): unknown } {
+  return 'destroy' in value && typeof value.destroy === 'function';
 }

@@ -1,6 +1,18 @@
 import { InferenceError, type InferenceApi } from '@baton/inference';
 import { Injectable } from '@nestjs/common';
-import { BehaviorSubject, catchError, filter, firstValueFrom, map, Observable, of, Subject, take, timeout, type MonoTypeOperatorFunction } from 'rxjs';
+import {
+  BehaviorSubject,
+  catchError,
+  filter,
+  firstValueFrom,
+  map,
+  Observable,
+  of,
+  Subject,
+  take,
+  timeout,
+  type MonoTypeOperatorFunction,
+} from 'rxjs';
 import { CoordinationObserver, type StreamEndReason } from '../observer.js';
 
 /** The requests that this instance is answering, and the way to end them when it shuts down. */
@@ -25,7 +37,10 @@ export class InFlight {
     if (this.#isRefusing) throw shuttingDown();
     this.#count.next(this.count + 1);
     this.observer.started(api);
+    let isOver = false;
     return (reason) => {
+      if (isOver) return;
+      isOver = true;
       this.observer.ended(reason);
       this.#count.next(this.count - 1);
     };
@@ -70,5 +85,9 @@ export class InFlight {
 const ABORT_GRACE_MS = 1_000;
 
 function shuttingDown(): InferenceError {
-  return new InferenceError('This instance is shutting down.', { status: 503, code: 'shutting_down', retryAfterSeconds: 1 });
+  return new InferenceError('This instance is shutting down.', {
+    status: 503,
+    code: 'shutting_down',
+    retryAfterSeconds: 1,
+  });
 }

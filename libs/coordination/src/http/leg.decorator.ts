@@ -1,5 +1,6 @@
-import type { InferenceRequest } from '@baton/inference';
+import { invalidRequest, isJsonObject, type InferenceRequest } from '@baton/inference';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
+import { toHttpException } from './to-http-exception.js';
 
 const legs = new WeakMap<object, InferenceRequest>();
 
@@ -10,7 +11,9 @@ export function setLeg(httpRequest: object, leg: InferenceRequest): void {
 
 /** The inference request that a handler under `@Disaggregated()` is to run: the client's own, or a leg of it. */
 export const Leg = createParamDecorator((_data: unknown, context: ExecutionContext): InferenceRequest => {
-  const leg = legs.get(context.switchToHttp().getRequest<object>());
-  if (leg === undefined) throw new Error('@Leg() needs @Disaggregated() on the same handler or its controller.');
-  return leg;
+  const http = context.switchToHttp().getRequest<{ readonly body?: unknown }>();
+  const leg = legs.get(http);
+  if (leg !== undefined) return leg;
+  if (isJsonObject(http.body)) throw new Error('@Leg() needs @Disaggregated() on the same handler or its controller.');
+  throw toHttpException(invalidRequest('The request body must be a JSON object.', null));
 });

@@ -1,6 +1,6 @@
 import { invalidRequest, isJsonObject, type JsonObject } from '@baton/inference';
 import { plainToInstance } from 'class-transformer';
-import { validateSync, type ValidationError } from 'class-validator';
+import { getMetadataStorage, validateSync, ValidationTypes, type ValidationError } from 'class-validator';
 
 /** A class whose properties carry class-validator's decorators. */
 export type BodyClass = new () => object;
@@ -12,20 +12,46 @@ export type BodyClass = new () => object;
  */
 export function validateBody(bodyClass: BodyClass, body: unknown): asserts body is JsonObject {
   if (!isJsonObject(body)) throw invalidRequest('The request body must be a JSON object.', null);
-  const [error] = validateSync(toInstance(bodyClass, body), { forbidUnknownValues: false, stopAtFirstError: true });
+  if (firstError(shallowInstance(bodyClass, body)) === undefined) return;
+  // Decorators such as `@Type(() => Number)` may still make it valid: only a whole conversion can refuse it.
+  const error = firstError(plainToInstance(bodyClass, body));
   if (error !== undefined) throw toInferenceError(error);
 }
 
-/** Long lists of numbers (token ids) keep their identity: copying millions of them would block the event loop. */
-function toInstance(bodyClass: BodyClass, body: JsonObject): object {
-  const fields = Object.entries(body);
-  const lists = fields.filter(([, value]) => Array.isArray(value) && typeof value[0] === 'number');
-  const rest = fields.filter(([, value]) => !(Array.isArray(value) && typeof value[0] === 'number'));
-  return Object.assign(plainToInstance(bodyClass, Object.fromEntries(rest)), Object.fromEntries(lists));
+function firstError(instance: object): ValidationError | undefined {
+  return validateSync(instance, { forbidUnknownValues: false, stopAtFirstError: true })[0];
+}
+
+/**
+ * The body as an instance, with instances below only where a nested validation needs them: converting every value of
+ * a body of millions of token ids would block the event loop for seconds.
+ */
+function shallowInstance(bodyClass: BodyClass, body: JsonObject): object {
+  const instance = Object.assign(new bodyClass(), body);
+  const nested = Object.entries(body).filter(([field]) => nestedFields(bodyClass).has(field));
+  if (nested.length === 0) return instance;
+  const converted: object = plainToInstance(bodyClass, Object.fromEntries(nested));
+  return Object.assign(instance, Object.fromEntries(nested.map(([field]) => [field, Reflect.get(converted, field)])));
+}
+
+const nestedByClass = new WeakMap<BodyClass, ReadonlySet<string>>();
+
+/** The fields that carry `@ValidateNested()`. */
+function nestedFields(bodyClass: BodyClass): ReadonlySet<string> {
+  const known = nestedByClass.get(bodyClass);
+  if (known !== undefined) return known;
+  const fields = getMetadataStorage()
+    .getTargetValidationMetadatas(bodyClass, '', false, false)
+    .filter(({ type }) => type === ValidationTypes.NESTED_VALIDATION)
+    .map(({ propertyName }) => propertyName);
+  nestedByClass.set(bodyClass, new Set(fields));
+  return new Set(fields);
 }
 
 function toInferenceError(error: ValidationError, parent = ''): Error {
-  const path = /^\d+$/.test(error.property) ? `${parent}[${error.property}]` : [parent, error.property].filter(Boolean).join('.');
+  const path = /^\d+$/.test(error.property)
+    ? `${parent}[${error.property}]`
+    : [parent, error.property].filter(Boolean).join('.');
   const [child] = error.children ?? [];
   if (child !== undefined) return toInferenceError(child, path);
   const [message] = Object.values(error.constraints ?? {});

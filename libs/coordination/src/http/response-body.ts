@@ -86,7 +86,7 @@ export class ResponseBody extends Readable {
     this.#failure = error;
     if (this.#isReady) {
       this.push(sseFailure(InferenceError.from(error)));
-      this.push(null);
+      this.#finish();
     } else {
       this.events.onFailed(error);
       this.destroy();
@@ -94,8 +94,14 @@ export class ResponseBody extends Readable {
   }
 
   #complete(): void {
-    this.push(null);
+    this.#finish();
     this.#ready();
+  }
+
+  /** What is left may be too little to close the valve: a client that does not take it is cut off all the same. */
+  #finish(): void {
+    this.push(null);
+    this.#watchForStall();
   }
 
   #ready(): void {
@@ -106,6 +112,10 @@ export class ResponseBody extends Readable {
 
   #waitForClient(): void {
     this.valve.close();
+    this.#watchForStall();
+  }
+
+  #watchForStall(): void {
     this.#stall ??= setTimeout(
       () => this.destroy(new ClientStalledError('The client took no data for too long.')),
       this.options.stallTimeoutMs,

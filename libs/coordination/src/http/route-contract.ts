@@ -1,4 +1,11 @@
-import { clientRequestId, inferenceRequest, LEG_HEADER, type InferenceApi, type InferenceRequest, type JsonObject } from '@baton/inference';
+import {
+  clientRequestId,
+  inferenceRequest,
+  LEG_HEADER,
+  type InferenceApi,
+  type InferenceRequest,
+  type JsonObject,
+} from '@baton/inference';
 import type { ExecutionContext } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { Reflector } from '@nestjs/core';
@@ -26,13 +33,27 @@ const FORWARDED_HEADERS = ['traceparent', 'tracestate', 'baggage'];
 export function bodyClassOf(context: ExecutionContext, options: DisaggregatedOptions): BodyClass | undefined {
   if (options.body !== undefined) return options.body;
   const [controller, method] = [context.getClass(), context.getHandler().name];
-  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as Record<string, { index: number }>;
-  const body = Object.entries(parameters).find(([key]) => key.startsWith(`${RouteParamtypes.BODY}:`));
+  const parameters = (Reflect.getMetadata(ROUTE_ARGS_METADATA, controller, method) ?? {}) as Record<
+    string,
+    RouteArgument
+  >;
+  const body = Object.entries(parameters).find(
+    ([key, { data }]) => key.startsWith(`${RouteParamtypes.BODY}:`) && data === undefined,
+  );
   if (body === undefined) return undefined;
   const types = (Reflect.getMetadata('design:paramtypes', controller.prototype as object, method) ?? []) as unknown[];
   const type = types[body[1].index];
-  return typeof type === 'function' && type !== Object ? (type as BodyClass) : undefined;
+  return typeof type === 'function' && !BUILT_IN.has(type) ? (type as BodyClass) : undefined;
 }
+
+/** What Nest keeps of a handler's parameter; `data` is the field's name in `@Body('field')`. */
+interface RouteArgument {
+  readonly index: number;
+  readonly data?: unknown;
+}
+
+/** Types that carry no decorators (as in Nest's own `ValidationPipe`). */
+const BUILT_IN: ReadonlySet<unknown> = new Set([Object, String, Number, Boolean, Array]);
 
 /** The HTTP request in protocol-neutral form. The body has been checked. */
 export function toInferenceRequest(

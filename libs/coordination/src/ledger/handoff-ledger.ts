@@ -1,5 +1,18 @@
 import { Inject, Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
-import { BehaviorSubject, catchError, defer, filter, finalize, firstValueFrom, NEVER, Observable, of, startWith, take, timeout } from 'rxjs';
+import {
+  BehaviorSubject,
+  catchError,
+  defer,
+  filter,
+  finalize,
+  firstValueFrom,
+  NEVER,
+  Observable,
+  of,
+  startWith,
+  take,
+  timeout,
+} from 'rxjs';
 import type { HandoffDescriptor, KvConnector, ReleaseOutcome } from '../connectors/kv-connector.js';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import { DEFAULT_RELEASE_TIMEOUT_MS, type CoordinationOptions } from '../coordination.options.js';
@@ -42,9 +55,13 @@ export class HandoffLedger implements BeforeApplicationShutdown {
 
   /** Nest waits for this on shutdown: every release has its outcome before the process ends. */
   async beforeApplicationShutdown(): Promise<void> {
-    await firstValueFrom(this.#open.pipe(filter((open) => open === 0), take(1), timeout(this.releaseTimeoutMs * 2))).catch(
-      () => undefined,
-    );
+    await firstValueFrom(
+      this.#open.pipe(
+        filter((open) => open === 0),
+        take(1),
+        timeout(this.releaseTimeoutMs * 2),
+      ),
+    ).catch(() => undefined);
   }
 
   private release(connector: KvConnector, descriptor: HandoffDescriptor): void {

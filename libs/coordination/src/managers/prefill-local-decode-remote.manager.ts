@@ -1,4 +1,12 @@
-import { choiceCount, recoverBeforeFirst, whileHeld, wholeAnswer, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import {
+  choiceCount,
+  legOf,
+  recoverBeforeFirst,
+  whileHeld,
+  wholeAnswer,
+  type InferenceRequest,
+  type ResponsePart,
+} from '@baton/inference';
 import { RemotePool, RemoteUnavailableError } from '@baton/remotes';
 import { Inject } from '@nestjs/common';
 import { switchMap, type Observable } from 'rxjs';
@@ -32,9 +40,10 @@ export class PrefillLocalDecodeRemoteManager implements DisaggregatedRequestMana
       switchMap((answer) => this.ledger.owe(connector, connector.handoffOf(answer))), // from here on KV is owed
       whileHeld((handoff) => {
         const leg = connector.decodeLeg(request, handoff?.descriptor);
-        return this.decoders.pick(leg).pipe( // deferred: only now is the decode instance chosen
+        // Deferred: only now is the decode instance chosen.
+        return this.decoders.pick(leg).pipe(
           whileHeld((decoder) => decoder.run(leg)),
-          recoverBeforeFirst((error) => this.finishHere(error, () => local(leg))),
+          recoverBeforeFirst((error) => this.finishHere(error, () => local(legOf(leg, leg.body)))),
           (parts) => handoff?.takenOnFirst(parts) ?? parts,
         );
       }),

@@ -10,8 +10,10 @@ export interface RequestManagerOptions {
 }
 
 /** The key is a fixed string, so that a plugin that carries its own copy of this package is found as well. */
-export const RequestManagerMetadata = Reflector.createDecorator<RequestManagerOptions>({ key: 'baton:request-manager' });
+export const RequestManagerMetadata = Reflector.createDecorator<RequestManagerOptions>({
+  key: 'baton:request-manager',
+});
 
 /** Registers a provider as a manager: `@RequestManager({ name: 'my-policy', priority: 5 })`. */
 export const RequestManager = (options: RequestManagerOptions): ClassDecorator =>
-  applyDecorators(RequestManagerMetadata(options), Injectable()) as ClassDecorator;
+  applyDecorators(RequestManagerMetadata(options), Injectable());

@@ -19,7 +19,11 @@ export class EndpointPickers implements OnApplicationBootstrap {
 
   /** @throws Error when the configured name is unknown. */
   onApplicationBootstrap(): void {
-    for (const { instance, options } of discover<EndpointPicker, { name: string }>(this.discovery, this.reflector, EndpointPickerMetadata)) {
+    for (const { instance, options } of discover<EndpointPicker, { name: string }>(
+      this.discovery,
+      this.reflector,
+      EndpointPickerMetadata,
+    )) {
       this.#registry.add(options.name, instance);
     }
     if (this.options.connector !== undefined) this.#registry.get(this.name);

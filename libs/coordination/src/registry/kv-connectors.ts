@@ -19,7 +19,11 @@ export class KvConnectors implements OnApplicationBootstrap {
 
   /** @throws Error when the configured name is unknown, so that the application does not start with it. */
   onApplicationBootstrap(): void {
-    for (const { instance, options } of discover<KvConnector, { name: string }>(this.discovery, this.reflector, KvConnectorMetadata)) {
+    for (const { instance, options } of discover<KvConnector, { name: string }>(
+      this.discovery,
+      this.reflector,
+      KvConnectorMetadata,
+    )) {
       this.#registry.add(options.name, instance);
     }
     if (this.options.connector !== undefined) this.#registry.get(this.options.connector);

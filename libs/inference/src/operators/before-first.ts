@@ -1,4 +1,4 @@
-import { Observable, type MonoTypeOperatorFunction, type Subscription } from 'rxjs';
+import { Observable, type MonoTypeOperatorFunction } from 'rxjs';
 
 /**
  * Goes on with another answer when the source fails before it has emitted anything. Once the first part is out,
@@ -12,18 +12,26 @@ export function recoverBeforeFirst<T>(
   return (source) =>
     new Observable((subscriber) => {
       let hasEmitted = false;
-      const first: Subscription = source.subscribe({
-        next: (value) => {
-          hasEmitted = true;
-          subscriber.next(value);
-        },
-        error: (error: unknown) => {
-          const other = hasEmitted ? undefined : recover(error);
-          if (other === undefined) subscriber.error(error);
-          else subscriber.add(other.subscribe(subscriber));
-        },
-        complete: () => subscriber.complete(),
-      });
-      subscriber.add(first);
+      const recovered = (error: unknown): void => {
+        const other = hasEmitted ? undefined : recover(error);
+        if (other === undefined) subscriber.error(error);
+        else other.subscribe(subscriber);
+      };
+      subscriber.add(
+        source.subscribe({
+          next: (value) => {
+            hasEmitted = true;
+            subscriber.next(value);
+          },
+          error: (error: unknown) => {
+            try {
+              recovered(error);
+            } catch (failure) {
+              subscriber.error(failure);
+            }
+          },
+          complete: () => subscriber.complete(),
+        }),
+      );
     });
 }

@@ -23,5 +23,5 @@ function parseAnswer(parts: readonly ResponsePart[]): JsonObject {
   } catch {
     // Said below: an answer that cannot be read is the upstream's fault, whatever is wrong with it.
   }
-  throw new InferenceError('The prefill answer is not a JSON object.', { status: 502, code: 'bad_upstream_answer' });
+  throw new InferenceError('The upstream answer is not a JSON object.', { status: 502, code: 'bad_upstream_answer' });
 }

@@ -9,6 +9,7 @@ export interface AnswerSink {
 }
 
 const NOTHING = Buffer.alloc(0);
+const COLON = 0x3a;
 
 /**
  * Forwards server-sent events as they came, but only whole ones: an event that the upstream did not finish is
@@ -31,8 +32,10 @@ export class EventStreamSink implements AnswerSink {
     if (this.#unfinished.length > this.maxEventBytes) {
       this.subscriber.error(badAnswer(`An upstream event is longer than ${this.maxEventBytes} bytes.`));
     } else if (length > 0) {
-      this.#last = bytes.subarray(0, length);
-      this.subscriber.next(bytesPart(this.#last));
+      const events = bytes.subarray(0, length);
+      // A comment (a keep-alive) behind the end mark does not take the mark back.
+      if (events[0] !== COLON || !endsWithDone(this.#last)) this.#last = events;
+      this.subscriber.next(bytesPart(events));
     }
   }
 

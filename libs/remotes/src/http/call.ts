@@ -11,11 +11,17 @@ export interface HttpCall {
   readonly name: string;
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly path: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Its own: undici may hold on to it. */
+  readonly headers: Record<string, string>;
   readonly body?: string | Buffer;
   /** Whether the answer must be server-sent events. */
   readonly stream: boolean;
   readonly valve: FlowValve;
+  readonly bounds: CallBounds;
+}
+
+/** What a call may take. */
+export interface CallBounds {
   /** From the request sent to the head of the answer. */
   readonly headTimeoutMs: number;
   /** Between two chunks of the answer. */
@@ -39,16 +45,17 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
         origin: call.origin,
         path: call.path,
         method: call.method,
-        headers: { ...call.headers },
+        headers: call.headers,
         body: call.body ?? null,
-        headersTimeout: call.headTimeoutMs,
-        bodyTimeout: call.idleTimeoutMs,
+        headersTimeout: call.bounds.headTimeoutMs,
+        bodyTimeout: call.bounds.idleTimeoutMs,
       },
       {
         onRequestStart(started) {
           controller = started;
           // Left while the connection was still being made: nothing has been sent yet.
           if (subscriber.closed) started.abort(new CallCancelled());
+          else if (!call.valve.isOpen) started.pause();
         },
         onResponseStart(_controller, status, headers) {
           if (status < 200) return;
@@ -90,8 +97,8 @@ function sinkFor(
 ): AnswerSink {
   const isOk = status >= 200 && status < 300;
   const isEventStream = String(contentType).startsWith('text/event-stream');
-  if (isOk && call.stream && isEventStream) return new EventStreamSink(subscriber, call.maxEventBytes);
-  return new WholeBodySink(subscriber, call.maxAnswerBytes, (body) => {
+  if (isOk && call.stream && isEventStream) return new EventStreamSink(subscriber, call.bounds.maxEventBytes);
+  return new WholeBodySink(subscriber, call.bounds.maxAnswerBytes, (body) => {
     if (!isOk) subscriber.error(statusError(call.name, status, body));
     else if (call.stream) subscriber.error(badAnswer('The remote instance did not answer with an event stream.'));
     else {

@@ -2,7 +2,7 @@ import { API_PATHS, FlowValve, LEG_HEADER, type InferenceRequest, type ResponseP
 import type { Observable } from 'rxjs';
 import { Agent } from 'undici';
 import type { Endpoint } from '../endpoint.js';
-import { sendCall, type HttpCall } from './call.js';
+import { sendCall, type CallBounds, type HttpCall } from './call.js';
 
 /** Bounds of calls to other processes. */
 export interface RemoteClientOptions {
@@ -19,12 +19,13 @@ export interface RemoteClientOptions {
 }
 
 /** What a call sends besides its defaults. */
-export type CallRequest = Pick<HttpCall, 'method' | 'path'> & Partial<Pick<HttpCall, 'headers' | 'body' | 'stream' | 'valve'>>;
+export type CallRequest = Pick<HttpCall, 'method' | 'path'> &
+  Partial<Pick<HttpCall, 'headers' | 'body' | 'stream' | 'valve'>>;
 
 /** The HTTP client to other instances and to engine servers. One per trust domain: sockets are never shared across. */
 export class RemoteClient {
   readonly #agent: Agent;
-  readonly #bounds: Omit<Required<RemoteClientOptions>, 'connectTimeoutMs'>;
+  readonly #bounds: CallBounds;
 
   constructor(options: RemoteClientOptions = {}) {
     this.#agent = new Agent({
@@ -62,15 +63,19 @@ export class RemoteClient {
 
   /** Sends any call to `endpoint`. Cold. */
   call(endpoint: Endpoint, request: CallRequest): Observable<ResponsePart> {
-    const authorization = endpoint.apiKey === undefined ? undefined : `Bearer ${endpoint.apiKey}`;
+    const { method, path, headers = {}, body, stream = false, valve = new FlowValve() } = request;
+    const { origin, name, apiKey } = endpoint;
+    const sent = apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` };
     return sendCall(this.#agent, {
-      ...this.#bounds,
-      stream: false,
-      valve: new FlowValve(),
-      ...request,
-      origin: endpoint.origin,
-      name: endpoint.name,
-      headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
+      origin,
+      name,
+      method,
+      path,
+      headers: sent,
+      body,
+      stream,
+      valve,
+      bounds: this.#bounds,
     });
   }
 

@@ -8,7 +8,8 @@ export function connectionError(endpoint: string, error: unknown): RemoteUnavail
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
     return new RemoteUnavailableError(endpoint, 'timeout', error);
   }
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  // Not `instanceof Error`: Node's own errors are made outside of the context that this code may run in (Jest).
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   const isConnect = error instanceof errors.ConnectTimeoutError || CONNECT_CODES.has(String(code));
   return new RemoteUnavailableError(endpoint, isConnect ? 'connect' : 'reset', error);
 }
@@ -23,7 +24,8 @@ export function statusError(endpoint: string, status: number, body: Buffer): Inf
   const text = body.toString('utf8');
   const said = readErrorBody(tryParse(text));
   const cause = new Error(`HTTP ${status} from ${endpoint}: ${(said?.message ?? text).slice(0, 256)}`);
-  if (CLIENT_FAULTS.has(status) && said !== undefined) return new InferenceError(said.message, { status, ...said, cause });
+  if (CLIENT_FAULTS.has(status) && said !== undefined)
+    return new InferenceError(said.message, { status, ...said, cause });
   if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause);
   if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause);
   return badAnswer(`The remote instance refused the leg (HTTP ${status}).`, 'remote_refused');

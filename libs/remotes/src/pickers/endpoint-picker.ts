@@ -20,8 +20,10 @@ export interface EndpointPickerOptions {
 }
 
 /** A fixed key, so that a plugin's own copy of this package is found as well. */
-export const EndpointPickerMetadata = Reflector.createDecorator<EndpointPickerOptions>({ key: 'baton:endpoint-picker' });
+export const EndpointPickerMetadata = Reflector.createDecorator<EndpointPickerOptions>({
+  key: 'baton:endpoint-picker',
+});
 
 /** Registers a provider as an endpoint picker. */
 export const NamedEndpointPicker = (options: EndpointPickerOptions): ClassDecorator =>
-  applyDecorators(EndpointPickerMetadata(options), Injectable()) as ClassDecorator;
+  applyDecorators(EndpointPickerMetadata(options), Injectable());

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { whileHeld } from '@baton/inference';
-import { catchError, concat, defer, map, NEVER, Observable, of, switchMap } from 'rxjs';
+import { catchError, concat, defer, map, NEVER, Observable, of, switchMap, timeout } from 'rxjs';
 import { Agent, request, type Dispatcher } from 'undici';
 import { abortable } from '../run/abortable.js';
 import type { EngineCounters, RecomputeReason } from '../engine-counters.js';
@@ -93,7 +93,10 @@ export class HandoffPull {
   #transfer(ticket: HandoffTicket, file: TempFile): Observable<PulledState> {
     return abortable((signal) =>
       file.use(() => this.counters.time('handoff', () => this.#download(ticket, file.path, signal))),
-    ).pipe(map((): PulledState => ({ kind: 'state', file })));
+    ).pipe(
+      timeout(this.options.pullTimeoutMs),
+      map((): PulledState => ({ kind: 'state', file })),
+    );
   }
 
   /** Writes the state to `path` as it comes, and checks it: llama.cpp ends the process over a file cut short. */
@@ -136,6 +139,7 @@ export class HandoffPull {
       const { body } = await this.#request('DELETE', ticket, signal, RELEASE_TIMEOUT_MS);
       await body.dump();
     }).pipe(
+      timeout(RELEASE_TIMEOUT_MS),
       catchError(() => of(undefined)),
       switchMap(() => none),
     );
@@ -151,7 +155,7 @@ export class HandoffPull {
     return request(`http://${host}:${ticket.port}${HANDOFF_PATH}${ticket.handoffId}`, {
       method,
       dispatcher: this.#agent,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      signal,
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     });
