@@ -7,7 +7,7 @@ import { sseObjects } from './sse-events.js';
 const EXAMPLE_TIMEOUT_MS = 120_000;
 const MAX_TOKENS = 160;
 
-export const EXAMPLE_PROMPT = 'Tell me a story about a fox named Ivy and a silver key.';
+export const EXAMPLE_PROMPT = 'Tell me a story about a fox named Ivy.';
 
 /** What one example answer showed. Times in ms, as measured by the instance that did the work. */
 export interface ExampleReport {
