@@ -2,13 +2,12 @@ import { expectObject, isJsonObject } from '@baton/inference';
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { defer, mergeMap, of, type Observable } from 'rxjs';
+import { mergeMap, of, type Observable } from 'rxjs';
 import { Dispatcher } from '../dispatch/dispatcher.js';
-import type { LocalExecution } from '../managers/disaggregated-request-manager.js';
 import { AnswerRenderer } from './answer-renderer.js';
-import { handlerParts } from './handler-parts.js';
 import { InferenceAnswer } from './inference-answer.js';
 import { setLeg } from './leg.decorator.js';
+import { localExecution } from './local-execution.js';
 import { RequestCheck } from './request-check.js';
 import { validateBody } from './request-validation.js';
 import { bodyClassOf, DisaggregatedMetadata, REQUEST_ID_HEADER, toInferenceRequest } from './route-contract.js';
@@ -44,14 +43,9 @@ export class DisaggregationInterceptor implements NestInterceptor {
       if (this.dispatcher.isActive && !request.isLeg) await this.requestCheck.check(request);
       setLeg(http, request);
       void reply.header(REQUEST_ID_HEADER, request.id);
-      const local: LocalExecution = (leg) =>
-        defer(() => {
-          setLeg(http, leg);
-          http.body = leg.body;
-          return next.handle();
-        }).pipe(handlerParts(leg.valve));
-
-      const dispatched = this.dispatcher.isActive ? this.dispatcher.dispatch(request, local) : undefined;
+      const dispatched = this.dispatcher.isActive
+        ? this.dispatcher.dispatch(request, localExecution(http, next))
+        : undefined;
       void reply.header(MANAGER_HEADER, dispatched?.manager ?? 'local');
       if (dispatched === undefined) return this.passThrough(next, reply);
       return this.renderer.render(new InferenceAnswer(dispatched.parts, request), reply);

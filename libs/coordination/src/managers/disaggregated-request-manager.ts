@@ -3,7 +3,8 @@ import type { Observable } from 'rxjs';
 
 /**
  * Runs a leg on this instance: the controller's own handler, with the leg's body in place of the client's.
- * Cold; subscribing starts it, unsubscribing aborts it.
+ * Cold; subscribing starts it, unsubscribing aborts it. The legs of one request run here one after the other: a leg
+ * that is subscribed before the handler has answered the last one fails.
  */
 export type LocalExecution = (leg: InferenceRequest) => Observable<ResponsePart>;
 

@@ -1,0 +1,83 @@
+import 'reflect-metadata';
+import { InferenceError } from '@baton/inference';
+import { describe, expect, it } from '@jest/globals';
+import { Type } from 'class-transformer';
+import { IsArray, IsInt, IsOptional, IsString, Min, ValidateNested } from 'class-validator';
+import { validateBody } from './request-validation.js';
+
+class Part {
+  @IsString()
+  type!: string;
+}
+class Message {
+  @IsString()
+  role!: string;
+  @IsOptional()
+  @ValidateNested({ each: true })
+  @Type(() => Part)
+  content?: Part[];
+}
+class Body {
+  @IsOptional()
+  @IsArray()
+  @ValidateNested({ each: true })
+  @Type(() => Message)
+  messages?: Message[];
+  @IsOptional()
+  @IsInt()
+  @Min(1)
+  max_tokens?: number;
+  @IsOptional()
+  @IsInt({ each: true })
+  token_ids?: number[];
+}
+
+function refusal(body: unknown): InferenceError | undefined {
+  try {
+    validateBody(Body, body);
+    return undefined;
+  } catch (error) {
+    return error as InferenceError;
+  }
+}
+
+describe('validateBody', () => {
+  it('lets a good body pass untouched, with fields that it does not know', () => {
+    const body = { messages: [{ role: 'user', odd: 1 }], max_tokens: 5, kv_transfer_params: { a: [null] } };
+    const before = structuredClone(body);
+    expect(refusal(body)).toBeUndefined();
+    expect(body).toEqual(before);
+  });
+
+  it.each([
+    [{ max_tokens: 0 }, 'max_tokens'],
+    [{ max_tokens: '5' }, 'max_tokens'],
+    [{ max_tokens: 1.5 }, 'max_tokens'],
+    [{ messages: 'x' }, 'messages'],
+    [{ messages: [{ role: 'user' }, { role: 7 }] }, 'messages[1].role'],
+    [{ messages: [{ role: 'user', content: [{ type: 'text' }, {}] }] }, 'messages[0].content[1].type'],
+    [{ token_ids: [1, 'x'] }, 'token_ids'],
+    [{ token_ids: [1, 2.5] }, 'token_ids'],
+    [{ token_ids: ['x'] }, 'token_ids'],
+  ])('refuses %j with a 400 that names %s', (body, param) => {
+    const error = refusal(body);
+    expect(error).toBeInstanceOf(InferenceError);
+    expect(error).toMatchObject({ status: 400, type: 'invalid_request_error', param });
+    expect(error?.message.startsWith(`${param}: `)).toBe(true);
+  });
+
+  it.each([undefined, null, 'x', 7, [], [{}]])('refuses %j: it is no object', (body) => {
+    expect(refusal(body)).toMatchObject({
+      status: 400,
+      param: null,
+      message: 'The request body must be a JSON object.',
+    });
+  });
+
+  it('does not let a body change a prototype', () => {
+    expect(
+      refusal(JSON.parse('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}')),
+    ).toBeUndefined();
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  });
+});

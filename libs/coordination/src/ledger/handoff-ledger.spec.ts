@@ -1,0 +1,177 @@
+import type { JsonObject } from '@baton/inference';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { EMPTY, NEVER, Observable, of, Subject, throwError } from 'rxjs';
+import type { HandoffDescriptor, KvConnector, ReleaseOutcome } from '../connectors/kv-connector.js';
+import { CoordinationObserver } from '../observer.js';
+import { HandoffLedger } from './handoff-ledger.js';
+import type { Handoff } from './handoff.js';
+
+const descriptor: HandoffDescriptor = { params: { remote_request_id: 'h-1' } };
+
+/** A connector of which only the release is asked. */
+class ReleasingConnector implements KvConnector {
+  readonly released: HandoffDescriptor[] = [];
+  constructor(private readonly outcome: () => Observable<ReleaseOutcome>) {}
+  release(handoff: HandoffDescriptor): Observable<ReleaseOutcome> {
+    this.released.push(handoff);
+    return this.outcome();
+  }
+  prefillLeg(): never {
+    throw new Error('not asked here');
+  }
+  decodeLeg(): never {
+    throw new Error('not asked here');
+  }
+  handoffOf(_answer: JsonObject): undefined {
+    return undefined;
+  }
+}
+
+let observer: CoordinationObserver;
+let settled: jest.SpiedFunction<CoordinationObserver['settled']>;
+let ledger: HandoffLedger;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  observer = new CoordinationObserver();
+  settled = jest.spyOn(observer, 'settled');
+  ledger = new HandoffLedger(observer, { releaseTimeoutMs: 1_000 });
+});
+
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+/** Owes a handoff; `leave` unsubscribes. */
+function owe(connector: KvConnector): { handoff: Handoff; leave: () => void } {
+  const held: Handoff[] = [];
+  const subscription = ledger.owe(connector, descriptor).subscribe((handoff) => handoff && held.push(handoff));
+  const [handoff] = held;
+  if (handoff === undefined) throw new Error('nothing was handed over');
+  return { handoff, leave: () => subscription.unsubscribe() };
+}
+
+describe('HandoffLedger', () => {
+  it('owes from subscription on, and releases once when nobody took it', () => {
+    const connector = new ReleasingConnector(() => of('freed'));
+    const resource = ledger.owe(connector, descriptor);
+    expect(ledger.open).toBe(0);
+    const subscription = resource.subscribe();
+    expect(ledger.open).toBe(1);
+    subscription.unsubscribe();
+    subscription.unsubscribe();
+    expect(connector.released).toEqual([descriptor]);
+    expect(ledger.open).toBe(0);
+    expect(settled.mock.calls).toEqual([['freed']]);
+  });
+
+  it('is settled by the first part of a decode, and releases nothing then', () => {
+    const connector = new ReleasingConnector(() => of('freed'));
+    const { handoff, leave } = owe(connector);
+    const parts = new Subject<string>();
+    const got: string[] = [];
+    handoff.takenOnFirst(parts).subscribe((part) => got.push(part));
+    expect(handoff.isTaken).toBe(false);
+    expect(ledger.open).toBe(1);
+    parts.next('a');
+    parts.next('b');
+    expect(got).toEqual(['a', 'b']);
+    expect(handoff.isTaken).toBe(true);
+    expect(ledger.open).toBe(0);
+    leave();
+    expect(connector.released).toEqual([]);
+    expect(settled.mock.calls).toEqual([['taken']]);
+  });
+
+  it.each([
+    ['fails', throwError(() => new Error('no part'))],
+    ['ends', EMPTY],
+  ])('still owes when a decode %s without a part', (_how, parts) => {
+    const connector = new ReleasingConnector(() => of('freed'));
+    const { handoff, leave } = owe(connector);
+    handoff.takenOnFirst(parts).subscribe({ error: () => undefined });
+    expect(handoff.isTaken).toBe(false);
+    leave();
+    expect(connector.released).toHaveLength(1);
+  });
+
+  it('owes nothing when P handed nothing over, and holds the request all the same', () => {
+    const next = jest.fn();
+    const complete = jest.fn();
+    ledger
+      .owe(new ReleasingConnector(() => NEVER), undefined)
+      .subscribe({ next, complete })
+      .unsubscribe();
+    expect(next).toHaveBeenCalledWith(undefined);
+    expect(complete).not.toHaveBeenCalled();
+    expect(ledger.open).toBe(0);
+    expect(settled).not.toHaveBeenCalled();
+  });
+
+  it('bounds a release that hangs, gives it up, and books it as unknown', () => {
+    const givenUp = jest.fn();
+    const { leave } = owe(new ReleasingConnector(() => new Observable(() => givenUp)));
+    leave();
+    jest.advanceTimersByTime(999);
+    expect(ledger.open).toBe(1);
+    expect(settled).not.toHaveBeenCalled();
+    jest.advanceTimersByTime(1);
+    expect(ledger.open).toBe(0);
+    expect(settled.mock.calls).toEqual([['unknown']]);
+    expect(givenUp).toHaveBeenCalledTimes(1);
+  });
+
+  it.each<[string, () => Observable<ReleaseOutcome>]>([
+    ['fails', () => throwError(() => new Error('unreachable'))],
+    ['says nothing', () => EMPTY],
+    [
+      'throws',
+      () => {
+        throw new Error('no address');
+      },
+    ],
+  ])('books a release that %s as unknown', (_what, outcome) => {
+    const { leave } = owe(new ReleasingConnector(outcome));
+    expect(leave).not.toThrow();
+    expect(ledger.open).toBe(0);
+    expect(settled.mock.calls).toEqual([['unknown']]);
+  });
+
+  it('takes the first word of a release for its outcome, and asks no further', () => {
+    const { leave } = owe(new ReleasingConnector(() => of<ReleaseOutcome[]>('freed', 'unknown')));
+    leave();
+    expect(settled.mock.calls).toEqual([['freed']]);
+  });
+
+  it('keeps its releases apart', () => {
+    const first = new Subject<ReleaseOutcome>();
+    const second = new Subject<ReleaseOutcome>();
+    const a = owe(new ReleasingConnector(() => first));
+    const b = owe(new ReleasingConnector(() => second));
+    a.leave();
+    b.leave();
+    expect(ledger.open).toBe(2);
+    second.next('freed');
+    expect(ledger.open).toBe(1);
+    first.next('freed');
+    expect(ledger.open).toBe(0);
+    expect(settled).toHaveBeenCalledTimes(2);
+  });
+
+  it('lets a shutdown wait for the releases under way, and no longer than twice their bound', async () => {
+    const outcome = new Subject<ReleaseOutcome>();
+    owe(new ReleasingConnector(() => outcome)).leave();
+    let isDone = false;
+    const waiting = ledger.beforeApplicationShutdown().then(() => (isDone = true));
+    await jest.advanceTimersByTimeAsync(500);
+    expect(isDone).toBe(false);
+    outcome.next('freed');
+    await waiting;
+
+    owe(new ReleasingConnector(() => NEVER)); // a request that never ends
+    const bounded = ledger.beforeApplicationShutdown();
+    await jest.advanceTimersByTimeAsync(2_000);
+    await bounded;
+    expect(ledger.open).toBe(1);
+  });
+});

@@ -1,0 +1,64 @@
+import { inferenceRequest, jsonPart } from '@baton/inference';
+import { describe, expect, it, jest } from '@jest/globals';
+import { Observable, of } from 'rxjs';
+import { parseEndpoint, type Endpoint } from './endpoint.js';
+import { RemoteClient } from './http/remote-client.js';
+import type { EndpointPicker } from './pickers/endpoint-picker.js';
+import { RemotePool, type Remote } from './remote-pool.js';
+
+const request = inferenceRequest('completions', {});
+const endpoint = parseEndpoint('http://d:1');
+
+describe('RemotePool', () => {
+  it('asks for the picker, and the picker, on subscription only, and holds the endpoint until unsubscribed', () => {
+    const released = jest.fn();
+    const pick = jest.fn(
+      (_request: unknown, endpoints: readonly Endpoint[]) =>
+        new Observable<Endpoint>((subscriber) => {
+          for (const first of endpoints.slice(0, 1)) subscriber.next(first);
+          return released;
+        }),
+    );
+    const picker = jest.fn((): EndpointPicker => ({ pick }));
+    const pool = new RemotePool([endpoint], new RemoteClient(), picker);
+
+    const resource = pool.pick(request);
+    expect(picker).not.toHaveBeenCalled();
+    const remotes: Remote[] = [];
+    const subscription = resource.subscribe((remote) => remotes.push(remote));
+    expect(pick).toHaveBeenCalledWith(request, [endpoint]);
+    expect(remotes[0]?.endpoint).toBe(endpoint);
+    expect(released).not.toHaveBeenCalled();
+    subscription.unsubscribe();
+    expect(released).toHaveBeenCalledTimes(1);
+
+    resource.subscribe();
+    expect(pick).toHaveBeenCalledTimes(2);
+  });
+
+  it('runs legs on the endpoint that was picked', () => {
+    const client = new RemoteClient();
+    const run = jest.spyOn(client, 'run').mockReturnValue(of(jsonPart({ id: 'x' })));
+    const next = jest.fn();
+    new RemotePool([endpoint], client, () => ({ pick: () => of(endpoint) }))
+      .pick(request)
+      .subscribe((remote) => remote.run(request).subscribe(next));
+    expect(run).toHaveBeenCalledWith(endpoint, request);
+    expect(next).toHaveBeenCalledWith(jsonPart({ id: 'x' }));
+  });
+
+  it('fails with what the picker, or the search for it, throws', () => {
+    const error = jest.fn();
+    const picker = (): EndpointPicker => {
+      throw new Error('no picker');
+    };
+    new RemotePool([endpoint], new RemoteClient(), picker).pick(request).subscribe({ error });
+    expect(error).toHaveBeenCalledWith(expect.objectContaining({ message: 'no picker' }));
+  });
+
+  it('knows whether it is empty', () => {
+    const picker = (): EndpointPicker => ({ pick: () => of(endpoint) });
+    expect(new RemotePool([], new RemoteClient(), picker).isEmpty).toBe(true);
+    expect(new RemotePool([endpoint], new RemoteClient(), picker).isEmpty).toBe(false);
+  });
+});
