@@ -124,6 +124,21 @@ describe('a stream through an instance', () => {
     expect(double.handoffs.open).toBe(0);
   });
 
+  it('an upstream that ends before its first event: the request is finished here', async () => {
+    let decodes = 0;
+    double.behave(({ leg }) => {
+      if (leg !== 'decode') return {};
+      decodes += 1;
+      return decodes === 1 ? { ending: { kind: 'no_done', afterTokens: 0 } } : { tokens: 3 };
+    });
+    const text = await (await stream()).text();
+    expect(decodes).toBe(2);
+    expect(text.match(/"error"/g)).toBeNull();
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true);
+    expect(await instance.metric('baton_local_fallback_total', { reason: 'bad_answer' })).toBe(1);
+    expect(double.handoffs.open).toBe(0);
+  });
+
   it('an error event of the upstream reaches the client as it came', async () => {
     double.behave(({ leg }) =>
       leg === 'decode' ? { tokens: 50, ending: { kind: 'error_event', afterTokens: 3 } } : {},

@@ -16,6 +16,7 @@ import { CompletionRequest } from '../dto/completion-request.js';
 import { GenerateRequest } from '../dto/generate-request.js';
 import { ENGINE } from '../engine/engine.token.js';
 import { ApiInference } from '../openapi/api-inference.decorator.js';
+import { InferenceBodyPipe } from './inference-body.pipe.js';
 
 /** The inference routes: each says how this instance computes it; `@Disaggregated()` decides who does. */
 @ApiTags('inference')
@@ -27,7 +28,7 @@ export class InferenceController {
   @HttpCode(200)
   @Disaggregated({ api: 'completions' })
   @ApiInference({ summary: 'Continue a text', answer: Completion, chunk: CompletionChunk })
-  completions(@Body() _body: CompletionRequest, @Leg() leg: InferenceRequest): InferenceAnswer {
+  completions(@Body(InferenceBodyPipe) _body: CompletionRequest, @Leg() leg: InferenceRequest): InferenceAnswer {
     return new InferenceAnswer(this.engine.run(leg), leg);
   }
 
@@ -35,7 +36,10 @@ export class InferenceController {
   @HttpCode(200)
   @Disaggregated({ api: 'chat' })
   @ApiInference({ summary: 'Continue a conversation', answer: ChatCompletion, chunk: ChatCompletionChunk })
-  chatCompletions(@Body() _body: ChatCompletionRequest, @Leg() leg: InferenceRequest): InferenceAnswer {
+  chatCompletions(
+    @Body(InferenceBodyPipe) _body: ChatCompletionRequest,
+    @Leg() leg: InferenceRequest,
+  ): InferenceAnswer {
     return new InferenceAnswer(this.engine.run(leg), leg);
   }
 
@@ -43,7 +47,7 @@ export class InferenceController {
   @HttpCode(200)
   @Disaggregated({ api: 'generate' })
   @ApiInference({ summary: 'Continue a list of tokens', answer: GenerateResponse, chunk: GenerateChunk })
-  generate(@Body() _body: GenerateRequest, @Leg() leg: InferenceRequest): InferenceAnswer {
+  generate(@Body(InferenceBodyPipe) _body: GenerateRequest, @Leg() leg: InferenceRequest): InferenceAnswer {
     return new InferenceAnswer(this.engine.run(leg), leg);
   }
 
@@ -52,7 +56,7 @@ export class InferenceController {
   @HttpCode(200)
   @Disaggregated({ api: 'generate' })
   @ApiInference({ summary: 'The same as /inference/v1/generate', answer: GenerateResponse, chunk: GenerateChunk })
-  generateAlias(@Body() _body: GenerateRequest, @Leg() leg: InferenceRequest): InferenceAnswer {
+  generateAlias(@Body(InferenceBodyPipe) _body: GenerateRequest, @Leg() leg: InferenceRequest): InferenceAnswer {
     return new InferenceAnswer(this.engine.run(leg), leg);
   }
 }

@@ -74,4 +74,12 @@ const END_REASONS: readonly StreamEndReason[] = [
   'drain',
 ];
 
-const FALLBACK_REASONS: readonly UnavailableReason[] = ['no_endpoint', 'connect', 'reset', 'timeout', 'busy', 'failed'];
+const FALLBACK_REASONS: readonly (UnavailableReason | 'bad_answer')[] = [
+  'no_endpoint',
+  'connect',
+  'reset',
+  'timeout',
+  'busy',
+  'failed',
+  'bad_answer',
+];

@@ -33,6 +33,10 @@ export class DisaggregationInterceptor implements NestInterceptor {
     const http = context.switchToHttp().getRequest<FastifyRequest>();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const options = this.reflector.getAllAndOverride(DisaggregatedMetadata, [context.getHandler(), context.getClass()]);
+    if (!this.dispatcher.isActive) {
+      if (isJsonObject(http.body)) setLeg(http, toInferenceRequest(http, reply, http.body, options));
+      return this.passThrough(next, reply);
+    }
     const bodyClass = bodyClassOf(context, options);
     // Not an inference request: a route without a body (`GET /v1/models`), or a handler that takes whatever comes.
     if (bodyClass === undefined && !isJsonObject(http.body)) return next.handle();
@@ -40,12 +44,10 @@ export class DisaggregationInterceptor implements NestInterceptor {
       if (bodyClass !== undefined) validateBody(bodyClass, http.body);
       const request = toInferenceRequest(http, reply, expectObject(http.body, null), options);
       // Nothing has been started yet when the request is refused.
-      if (this.dispatcher.isActive && !request.isLeg) await this.requestCheck.check(request);
+      if (!request.isLeg) await this.requestCheck.check(request);
       setLeg(http, request);
       void reply.header(REQUEST_ID_HEADER, request.id);
-      const dispatched = this.dispatcher.isActive
-        ? this.dispatcher.dispatch(request, localExecution(http, next))
-        : undefined;
+      const dispatched = this.dispatcher.dispatch(request, localExecution(http, next));
       void reply.header(MANAGER_HEADER, dispatched?.manager ?? 'local');
       if (dispatched === undefined) return this.passThrough(next, reply);
       return this.renderer.render(new InferenceAnswer(dispatched.parts, request), reply);

@@ -1,5 +1,6 @@
 import {
   choiceCount,
+  InferenceError,
   legOf,
   recoverBeforeFirst,
   whileHeld,
@@ -50,9 +51,10 @@ export class PrefillLocalDecodeRemoteManager implements DisaggregatedRequestMana
     );
   }
 
+  /** Whatever kept D from answering, this instance can answer: unless the request itself is at fault. */
   private finishHere(error: unknown, decode: () => Observable<ResponsePart>): Observable<ResponsePart> | undefined {
-    if (!(error instanceof RemoteUnavailableError)) return undefined;
-    this.observer.fellBack(error.reason);
+    if (!(error instanceof InferenceError) || error.status < 500) return undefined;
+    this.observer.fellBack(error instanceof RemoteUnavailableError ? error.reason : 'bad_answer');
     return decode();
   }
 }
