@@ -1,4 +1,5 @@
 import type { LlamaContext, LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp';
+import { placeInBatch } from './batch-order.js';
 import type { EvaluationWatch } from './evaluation-watch.js';
 import { commonPrefixLength, PREFILL_CHUNK_TOKENS } from './prefix.js';
 
@@ -79,7 +80,11 @@ export class SequenceSlot {
 
   /** Evaluates `token`, samples the next one, evaluates that, and so on, as far as the samples are read. */
   async *sample(token: number, options: SequenceEvaluateOptions, probabilities: boolean): AsyncGenerator<Sample> {
-    const samples = this.#sequence.evaluateWithMetadata([token as Token], { probabilities }, options);
+    const samples = this.#sequence.evaluateWithMetadata(
+      [token as Token],
+      { probabilities },
+      { ...options, evaluationPriority: placeInBatch(this.#sequence) },
+    );
     try {
       for (;;) {
         const next = await this.#guard(samples.next());
