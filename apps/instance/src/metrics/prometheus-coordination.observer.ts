@@ -74,7 +74,7 @@ const END_REASONS: readonly StreamEndReason[] = [
   'drain',
 ];
 
-const FALLBACK_REASONS: readonly (UnavailableReason | 'bad_answer')[] = [
+const FALLBACK_REASONS: readonly (UnavailableReason | 'bad_answer' | 'refused')[] = [
   'no_endpoint',
   'connect',
   'reset',
@@ -82,4 +82,5 @@ const FALLBACK_REASONS: readonly (UnavailableReason | 'bad_answer')[] = [
   'busy',
   'failed',
   'bad_answer',
+  'refused',
 ];

@@ -24,6 +24,7 @@ import type { StreamEndReason } from '../observer.js';
 import { clientGone } from './client-gone.js';
 import { InFlight } from './in-flight.js';
 import type { InferenceAnswer } from './inference-answer.js';
+import { onSent } from './on-sent.js';
 import { ClientStalledError, ResponseBody } from './response-body.js';
 import { toHttpException } from './to-http-exception.js';
 
@@ -61,7 +62,7 @@ export class AnswerRenderer {
     reply: FastifyReply,
     end: (reason: StreamEndReason) => void,
   ): Observable<StreamableFile | undefined> {
-    const stallTimeoutMs = this.options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
+    const { stallTimeoutMs } = this;
     return new Observable((subscriber) => {
       const gone = new Subscription();
       let isHandedOver = false;
@@ -77,9 +78,10 @@ export class AnswerRenderer {
           onFailed: (error) => subscriber.error(error),
           onEnd: ({ isWhole, error }) => {
             gone.unsubscribe();
-            // The last bytes are on their way: a client that does not take them must not hold the socket for ever.
-            if (isWhole) reply.raw.setTimeout(stallTimeoutMs, () => reply.raw.destroy());
-            end(error === undefined ? (isWhole ? 'complete' : 'client_gone') : endReason(error));
+            if (!isWhole) return end(error === undefined ? 'client_gone' : endReason(error));
+            onSent(reply.raw, stallTimeoutMs, (isSent) => {
+              end(error === undefined ? (isSent ? 'complete' : 'client_gone') : endReason(error));
+            });
           },
         },
         { highWaterBytes: this.options.highWaterBytes ?? DEFAULT_HIGH_WATER_BYTES, stallTimeoutMs },
@@ -117,8 +119,16 @@ export class AnswerRenderer {
       tap({ next: () => (reason = 'complete'), error: (error: unknown) => (reason = endReason(error)) }),
       takeUntil(clientGone(reply.raw)),
       defaultIfEmpty(undefined),
-      finalize(() => end(reason)),
+      finalize(() => {
+        if (reason === 'complete')
+          onSent(reply.raw, this.stallTimeoutMs, (isSent) => end(isSent ? 'complete' : 'client_gone'));
+        else end(reason);
+      }),
     );
+  }
+
+  private get stallTimeoutMs(): number {
+    return this.options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
   }
 }
 

@@ -321,16 +321,15 @@ describe('when the decode instance fails', () => {
     expect(ledger.open).toBe(0);
   });
 
-  it('because of the request: the client sees it, and the KV is released', () => {
+  it('by refusing what this instance has accepted: it is finished here', () => {
     const { log } = dispatch();
     prefillAnswers();
     at(picker.grants, 0)();
-    const refused = new InferenceError('No such model.', { status: 404, param: 'model' });
-    at(client.legs, 0).parts.error(refused);
-    expect(log).toEqual([refused]);
-    expect(locals).toHaveLength(1);
-    expect(connector.released).toEqual([{ params: HANDOFF }]);
-    expect(settled.mock.calls).toEqual([['freed']]);
+    at(client.legs, 0).parts.error(new InferenceError('No such model.', { status: 404, param: 'model' }));
+    expect(log).toEqual([]);
+    expect(locals).toHaveLength(2);
+    expect(fellBack.mock.calls).toEqual([['refused']]);
+    expect(ledger.open).toBe(1);
   });
 
   it('and this instance too: the second error is shown, and the KV is released', () => {

@@ -51,10 +51,11 @@ export class PrefillLocalDecodeRemoteManager implements DisaggregatedRequestMana
     );
   }
 
-  /** Whatever kept D from answering, this instance can answer: unless the request itself is at fault. */
+  /** Whatever kept D from answering, also a refusal, this instance has accepted the request and can answer it. */
   private finishHere(error: unknown, decode: () => Observable<ResponsePart>): Observable<ResponsePart> | undefined {
-    if (!(error instanceof InferenceError) || error.status < 500) return undefined;
-    this.observer.fellBack(error instanceof RemoteUnavailableError ? error.reason : 'bad_answer');
+    if (!(error instanceof InferenceError)) return undefined;
+    const reason = error.status < 500 ? 'refused' : 'bad_answer';
+    this.observer.fellBack(error instanceof RemoteUnavailableError ? error.reason : reason);
     return decode();
   }
 }

@@ -41,9 +41,18 @@ const places = fc.array(fc.nat(), { maxLength: 40 });
 
 /** A well-formed stream with one kind of line end, with comments behind its end mark. */
 const stream = fc
-  .record({ eol: lineEnd, body: fc.array(event, { maxLength: 12 }), after: fc.array(word, { maxLength: 2 }) })
+  .record({
+    eol: lineEnd,
+    body: fc.array(event, { maxLength: 12 }),
+    after: fc.array(word, { maxLength: 2 }),
+  })
   .map(({ eol, body, after }) =>
-    [...body.map(({ kind, word }) => `${kind}${word}`), 'data: [DONE]', ...after.map((comment) => `:${comment}`)]
+    [
+      'data: first',
+      ...body.map(({ kind, word }) => `${kind}${word}`),
+      'data: [DONE]',
+      ...after.map((comment) => `:${comment}`),
+    ]
       .map((line) => `${line}${eol}${eol}`)
       .join(''),
   )
@@ -93,7 +102,22 @@ describe('EventStreamSink', () => {
   });
 
   it('is whole when a keep-alive comment follows the end mark in a chunk of its own', () => {
-    expect(events([Buffer.from('data: [DONE]\n\n'), Buffer.from(': ping\n\n')]).end).toBe('complete');
+    const chunks = ['data: a\n\n', 'data: [DONE]\n\n', ': ping\n\n'].map((text) => Buffer.from(text));
+    expect(events(chunks).end).toBe('complete');
+  });
+
+  it.each(['data: [DONE]\n\n', 'data:{"error":{"message":"no"}}\n\ndata: [DONE]\n\n'])(
+    'takes %j for a failure before the first token: nothing is passed on',
+    (text) => {
+      const failed = { parts: [], end: { status: 502, code: 'upstream_failed' } };
+      expect(events([Buffer.from(text)])).toMatchObject(failed);
+      expect(events([Buffer.from(': ping\n\n'), Buffer.from(text)]).end).toMatchObject(failed.end);
+    },
+  );
+
+  it('passes an error on that comes after the first token', () => {
+    const text = 'data: a\n\ndata: {"error":{"message":"no"}}\n\ndata: [DONE]\n\n';
+    expect(events([Buffer.from(text)])).toMatchObject({ parts: [Buffer.from(text)], end: 'complete' });
   });
 
   it('is whole when a comment comes before the end mark in its chunk', () => {

@@ -10,6 +10,9 @@ export interface AnswerSink {
 
 const NOTHING = Buffer.alloc(0);
 const COLON = 0x3a;
+/** The start of a stream that is over before its first token: an error event, or nothing but the end mark. */
+const NO_ANSWER = /^data: ?(\[DONE\]|\{\s*"error")/;
+const LONGEST_START = 32;
 
 /**
  * Forwards server-sent events as they came, but only whole ones: an event that the upstream did not finish is
@@ -19,6 +22,7 @@ const COLON = 0x3a;
 export class EventStreamSink implements AnswerSink {
   #unfinished: Buffer = NOTHING;
   #last: Buffer = NOTHING;
+  #hasBegun = false;
 
   constructor(
     private readonly subscriber: Subscriber<ResponsePart>,
@@ -33,6 +37,11 @@ export class EventStreamSink implements AnswerSink {
       this.subscriber.error(badAnswer(`An upstream event is longer than ${this.maxEventBytes} bytes.`));
     } else if (length > 0) {
       const events = bytes.subarray(0, length);
+      // Before its first token nothing is lost: the failure is one that somebody else may make good.
+      if (!this.#hasBegun && NO_ANSWER.test(events.toString('latin1', 0, LONGEST_START))) {
+        return this.subscriber.error(badAnswer('The upstream failed before its first token.', 'upstream_failed'));
+      }
+      this.#hasBegun ||= events[0] !== COLON;
       // A comment (a keep-alive) behind the end mark does not take the mark back.
       if (events[0] !== COLON || !endsWithDone(this.#last)) this.#last = events;
       this.subscriber.next(bytesPart(events));

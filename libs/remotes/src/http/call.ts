@@ -17,13 +17,13 @@ export interface HttpCall {
   /** Whether the answer must be server-sent events. */
   readonly stream: boolean;
   readonly valve: FlowValve;
+  /** From the request sent to the head of the answer. */
+  readonly headTimeoutMs: number;
   readonly bounds: CallBounds;
 }
 
 /** What a call may take. */
 export interface CallBounds {
-  /** From the request sent to the head of the answer. */
-  readonly headTimeoutMs: number;
   /** Between two chunks of the answer. */
   readonly idleTimeoutMs: number;
   /** Of an answer that is not streamed. */
@@ -47,7 +47,7 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
         method: call.method,
         headers: call.headers,
         body: call.body ?? null,
-        headersTimeout: call.bounds.headTimeoutMs,
+        headersTimeout: call.headTimeoutMs,
         bodyTimeout: call.bounds.idleTimeoutMs,
       },
       {

@@ -89,7 +89,7 @@ describe('RemoteClient.run', () => {
       got.headers = request.headers;
       got.body = await bodyOf(request);
       response.setHeader('content-type', 'application/json');
-      response.write('{"id": "a",');
+      response.write('{"choices": [],');
       response.end(' "n":1}');
     });
     const leg = inferenceRequest(
@@ -99,7 +99,7 @@ describe('RemoteClient.run', () => {
     );
     const parts = await lastValueFrom(client().run(endpoint, leg).pipe(toArray()));
     expect(parts).toHaveLength(1);
-    expect(bytesOf(parts).toString()).toBe('{"id": "a", "n":1}');
+    expect(bytesOf(parts).toString()).toBe('{"choices": [], "n":1}');
     expect(seen).toEqual(['POST /inference/v1/generate']);
     expect(JSON.parse(got.body ?? '')).toEqual(leg.body);
     expect(got.headers).toMatchObject({
@@ -116,7 +116,7 @@ describe('RemoteClient.run', () => {
     const keys: unknown[] = [];
     const { endpoint } = await upstream((request, response) => {
       keys.push(request.headers.authorization);
-      response.end('{}');
+      response.end('{"choices":[]}');
     });
     const remotes = client();
     const smuggled = inferenceRequest('completions', {}, { headers: { authorization: 'Bearer of the client' } });
@@ -129,13 +129,13 @@ describe('RemoteClient.run', () => {
     ['chat', '/v1/chat/completions'],
     ['generate', '/inference/v1/generate'],
   ] as const)('sends %s to %s', async (api, path) => {
-    const { endpoint, seen } = await upstream((_request, response) => response.end('{}'));
+    const { endpoint, seen } = await upstream((_request, response) => response.end('{"choices":[]}'));
     await lastValueFrom(client().run(endpoint, inferenceRequest(api, {})));
     expect(seen).toEqual([`POST ${path}`]);
   });
 
   it('is cold, and sends anew for each subscription', async () => {
-    const { endpoint, seen } = await upstream((_request, response) => response.end('{}'));
+    const { endpoint, seen } = await upstream((_request, response) => response.end('{"choices":[]}'));
     const answer = client().run(endpoint, json);
     expect(seen).toEqual([]);
     await lastValueFrom(answer);
@@ -162,9 +162,9 @@ describe('RemoteClient.run', () => {
   it('reads past informational answers', async () => {
     const { endpoint } = await upstream((_request, response) => {
       response.writeProcessing();
-      response.writeEarlyHints({ link: '</x>; rel=preload' }, () => response.end('{"a":1}'));
+      response.writeEarlyHints({ link: '</x>; rel=preload' }, () => response.end('{"choices":[],"a":1}'));
     });
-    expect(bytesOf([await lastValueFrom(client().run(endpoint, json))]).toString()).toBe('{"a":1}');
+    expect(bytesOf([await lastValueFrom(client().run(endpoint, json))]).toString()).toBe('{"choices":[],"a":1}');
   });
 });
 
@@ -211,11 +211,29 @@ describe('an answer that breaks off', () => {
     expect(error).toMatchObject({ reason: 'connect', status: 502, code: 'remote_connect' });
   });
 
+  it.each([
+    ['a page', '<html></html>'],
+    ['nothing', ''],
+    ['JSON cut short', '{"id":"x","choices":[{"te'],
+    ['an error', '{"error":{"message":"no"}}'],
+    ['no choices', '{"id":"x"}'],
+    ['a list', '[]'],
+  ])('does not take %s with status 200 for an answer', async (_what, body) => {
+    const { endpoint } = await upstream((_request, response) => response.end(body));
+    expect(await outcome(client().run(endpoint, json))).toMatchObject({
+      parts: [],
+      error: { status: 502, code: 'bad_upstream_answer' },
+    });
+  });
+
   it('says that the head took too long, and leaves', async () => {
     const left: Promise<unknown>[] = [];
     const { endpoint } = await upstream((_request, response) => left.push(once(response, 'close')));
-    const { error } = await outcome(client({ headTimeoutMs: 50 }).run(endpoint, json));
-    expect(error).toMatchObject({ reason: 'timeout', status: 504 });
+    // The head of an answer that is not streamed comes with its last token: it has a bound of its own.
+    const impatient = client({ headTimeoutMs: 50, answerTimeoutMs: 50 });
+    for (const leg of [json, streamed]) {
+      expect(await outcome(impatient.run(endpoint, leg))).toMatchObject({ error: { reason: 'timeout', status: 504 } });
+    }
     await Promise.all(left);
   });
 
@@ -321,7 +339,7 @@ describe('a status', () => {
 
 describe('unsubscribing', () => {
   it('before the connection is there sends nothing', async () => {
-    const { endpoint, seen } = await upstream((_request, response) => response.end('{}'));
+    const { endpoint, seen } = await upstream((_request, response) => response.end('{"choices":[]}'));
     const remotes = client();
     remotes.run(endpoint, json).subscribe().unsubscribe();
     await lastValueFrom(remotes.run(endpoint, inferenceRequest('chat', {})));
@@ -368,7 +386,7 @@ describe('unsubscribing', () => {
   });
 
   it('twice is safe, and so is unsubscribing what is complete', async () => {
-    const { endpoint, sockets } = await upstream((_request, response) => response.end('{}'));
+    const { endpoint, sockets } = await upstream((_request, response) => response.end('{"choices":[]}'));
     const remotes = client();
     const answer = remotes.run(endpoint, json);
     let complete: () => void = () => undefined;

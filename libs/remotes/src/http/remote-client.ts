@@ -1,15 +1,21 @@
 import { API_PATHS, FlowValve, LEG_HEADER, type InferenceRequest, type ResponsePart } from '@baton/inference';
-import type { Observable } from 'rxjs';
+import { tap, type Observable } from 'rxjs';
 import { Agent } from 'undici';
 import type { Endpoint } from '../endpoint.js';
+import { assertAnswer } from './assert-answer.js';
 import { sendCall, type CallBounds, type HttpCall } from './call.js';
 
 /** Bounds of calls to other processes. */
 export interface RemoteClientOptions {
   /** To open a connection. Default 1,000 ms. */
   readonly connectTimeoutMs?: number;
-  /** From the request sent to the head of the answer: a whole prefill may lie between. Default 60,000 ms. */
+  /** From the request sent to the head of a streamed answer: a whole prefill may lie between. Default 60,000 ms. */
   readonly headTimeoutMs?: number;
+  /**
+   * From the request sent to the head of an answer that is not streamed: its head comes when the last token is made.
+   * Default 1,800,000 ms.
+   */
+  readonly answerTimeoutMs?: number;
   /** Between two chunks of an answer. Default 30,000 ms. */
   readonly idleTimeoutMs?: number;
   /** Of an answer that is not streamed. Default 64 MiB. */
@@ -20,12 +26,14 @@ export interface RemoteClientOptions {
 
 /** What a call sends besides its defaults. */
 export type CallRequest = Pick<HttpCall, 'method' | 'path'> &
-  Partial<Pick<HttpCall, 'headers' | 'body' | 'stream' | 'valve'>>;
+  Partial<Pick<HttpCall, 'headers' | 'body' | 'stream' | 'valve' | 'headTimeoutMs'>>;
 
 /** The HTTP client to other instances and to engine servers. One per trust domain: sockets are never shared across. */
 export class RemoteClient {
   readonly #agent: Agent;
   readonly #bounds: CallBounds;
+  readonly #headTimeoutMs: number;
+  readonly #answerTimeoutMs: number;
 
   constructor(options: RemoteClientOptions = {}) {
     this.#agent = new Agent({
@@ -35,8 +43,9 @@ export class RemoteClient {
       keepAliveTimeout: 4_000,
       pipelining: 1,
     });
+    this.#headTimeoutMs = options.headTimeoutMs ?? 60_000;
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? 1_800_000;
     this.#bounds = {
-      headTimeoutMs: options.headTimeoutMs ?? 60_000,
       idleTimeoutMs: options.idleTimeoutMs ?? 30_000,
       maxAnswerBytes: options.maxAnswerBytes ?? 64 * 1024 * 1024,
       maxEventBytes: options.maxEventBytes ?? 1024 * 1024,
@@ -45,7 +54,7 @@ export class RemoteClient {
 
   /** Runs `leg` on `endpoint`. Cold; unsubscribing closes the connection, which aborts the leg there. */
   run(endpoint: Endpoint, leg: InferenceRequest): Observable<ResponsePart> {
-    return this.call(endpoint, {
+    const answer = this.call(endpoint, {
       method: 'POST',
       path: API_PATHS[leg.api],
       headers: {
@@ -58,12 +67,15 @@ export class RemoteClient {
       body: JSON.stringify(leg.body),
       stream: leg.stream,
       valve: leg.valve,
+      headTimeoutMs: leg.stream ? this.#headTimeoutMs : this.#answerTimeoutMs,
     });
+    return leg.stream ? answer : answer.pipe(tap(assertAnswer));
   }
 
   /** Sends any call to `endpoint`. Cold. */
   call(endpoint: Endpoint, request: CallRequest): Observable<ResponsePart> {
     const { method, path, headers = {}, body, stream = false, valve = new FlowValve() } = request;
+    const { headTimeoutMs = this.#headTimeoutMs } = request;
     const { origin, name, apiKey } = endpoint;
     const sent = apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` };
     return sendCall(this.#agent, {
@@ -75,6 +87,7 @@ export class RemoteClient {
       body,
       stream,
       valve,
+      headTimeoutMs,
       bounds: this.#bounds,
     });
   }
