@@ -95,6 +95,37 @@ describe('a stream through an instance', () => {
     expect(post.received).not.toContain('[DONE]');
   });
 
+  it('a client that never takes a whole answer is cut off too, and counts as in flight until then', async () => {
+    double.behave({ tokens: 512, tokenBytes: 64 * 1024 });
+    const post = await RawPost.send(instance.url, '/v1/completions', { ...REQUEST, stream: false, max_tokens: 512 });
+    post.socket.pause();
+    await eventually('the answer is made', () =>
+      double.requests.some(({ leg, state }) => leg === 'decode' && state === 'complete'),
+    );
+    expect(await instance.metric('baton_inflight_requests')).toBe(1);
+    await eventually('it is cut off', async () => (await instance.metric('baton_inflight_requests')) === 0, 10_000);
+    expect(await instance.metric('baton_stream_end_total', { reason: 'complete' })).toBe(0);
+    post.socket.resume();
+    await post.closed();
+  });
+
+  it('SIGTERM waits until a whole answer has been taken', async () => {
+    double.behave({ tokens: 512, tokenBytes: 64 * 1024 });
+    const post = await RawPost.send(instance.url, '/v1/completions', { ...REQUEST, stream: false, max_tokens: 512 });
+    post.socket.pause();
+    await eventually('the answer is made', () =>
+      double.requests.some(({ leg, state }) => leg === 'decode' && state === 'complete'),
+    );
+    const exited = instance.stop('SIGTERM');
+    await eventually('it drains', async () => (await fetch(`${instance.url}/health/ready`)).status === 503);
+    post.socket.resume();
+    expect(await exited).toBe(0);
+    await post.closed();
+    const [head, body = ''] = post.received.split('\r\n\r\n');
+    expect(body.length).toBe(Number(/content-length: (\d+)/i.exec(head ?? '')?.[1]));
+    expect(body.length).toBeGreaterThan(512 * 64 * 1024);
+  });
+
   it('a slow client gets every byte', async () => {
     double.behave({ tokens: 200, tokenBytes: 32 * 1024 });
     const post = await RawPost.send(instance.url, '/v1/completions', { ...REQUEST, max_tokens: 200 });
