@@ -80,6 +80,31 @@ const CASES: readonly Case[] = [
   { what: 'a body over the limit', body: { prompt: 'a'.repeat(2_100_000) }, status: 413, param: null },
   { what: 'stream as text', body: { prompt: 'a', stream: 'yes' }, status: 400, param: 'stream' },
   { what: 'n 0', body: { prompt: 'a', n: 0 }, status: 400, param: 'n' },
+  { what: 'n 9', body: { prompt: 'a', n: 9 }, status: 400, param: 'n' },
+  { what: '17 stop strings', body: { prompt: 'a', stop: Array(17).fill('x') }, status: 400, param: 'stop' },
+  { what: 'logprobs 6', body: { prompt: 'a', logprobs: 6 }, status: 400, param: 'logprobs' },
+  {
+    what: 'top_logprobs 21',
+    path: CHAT,
+    body: chat({ logprobs: true, top_logprobs: 21 }),
+    status: 400,
+    param: 'top_logprobs',
+  },
+  { what: 'several prompts', body: { prompt: ['a', 'b'] }, status: 400, param: 'prompt' },
+  {
+    what: 'the role of a tool',
+    path: CHAT,
+    body: { messages: [{ role: 'tool', content: 'a' }] },
+    status: 400,
+    param: 'messages[0].role',
+  },
+  {
+    what: 'an assistant that says nothing',
+    path: CHAT,
+    body: { messages: [{ role: 'assistant', content: null }] },
+    status: 400,
+    param: 'messages[0].content',
+  },
   { what: 'an unknown route', path: '/v1/nothing', body: {}, status: 404, param: null },
 ];
 

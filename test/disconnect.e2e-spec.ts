@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { eventually } from './support/eventually.js';
 import { Gate } from './support/gate.js';
 import type { InstanceProcess } from './support/instance-process.js';
 import { startPair, startPrefill, type Pair } from './support/pair.js';
+import { prefillLeg } from './support/prefill-leg.js';
 import { holdings, idle, resources } from './support/quiescence.js';
 import { RawPost, type Leaving } from './support/raw-client.js';
 
@@ -80,6 +82,38 @@ describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s', (leaving) =
     expect(after('baton_engine_sampled_tokens_total')).toBe(before('baton_engine_sampled_tokens_total'));
   });
 
+  it('while D pulls: D lets go of the transfer, and the handoff stays whole until its owner frees it', async () => {
+    const body = { ...ENDLESS, prompt: SHORT_PROMPT };
+    const params = await prefillLeg(pair.prefill, body);
+    gate = await Gate.before(`http://127.0.0.1:${String(params['remote_port'])}`);
+    const kept = { handoffs: (await holdings(pair.prefill)).handoffs };
+    expect(kept.handoffs).toBe(1);
+    const before = await pair.decode.metrics();
+    const freed = (await pair.prefill.metrics())('baton_engine_handoffs_total', { outcome: 'released' });
+    const post = await RawPost.send(pair.decode.url, '/v1/completions', {
+      ...body,
+      kv_transfer_params: { ...params, remote_port: Number(new URL(gate.url).port) },
+    });
+    await gate.arrivals(1);
+    // The proof that this is the pull: D has dialled the side channel, and has a file for what it will read.
+    expect(await holdings(pair.decode)).toMatchObject({ inFlight: 1, tempFiles: 1 });
+    post.leave(leaving);
+    await idle([pair.decode]);
+
+    gate.open();
+    await idle([pair.decode]);
+    const after = await pair.decode.metrics();
+    for (const name of ['baton_engine_sampled_tokens_total', 'baton_engine_handoff_recomputed_total']) {
+      expect({ name, count: after(name) }).toEqual({ name, count: before(name) });
+    }
+    // Nobody coordinates this leg: P keeps the handoff, and frees it when it is told to.
+    expect(await holdings(pair.prefill)).toMatchObject(kept);
+    const url = `http://127.0.0.1:${String(params['remote_port'])}/kv/v1/handoffs/${String(params['remote_request_id'])}`;
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(204);
+    await idle([pair.prefill]);
+    expect(await pair.prefill.metric('baton_engine_handoffs_total', { outcome: 'released' })).toBe(freed + 1);
+  });
+
   it.each([
     { moment: 'at the first token', events: 1 },
     { moment: 'mid-decode', events: 40 },
@@ -96,6 +130,49 @@ describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s', (leaving) =
     expect(sampled).toBeGreaterThanOrEqual(events);
     expect(sampled).toBeLessThan(1_400);
     expect(post.received).not.toContain('[DONE]');
+  });
+});
+
+describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s while it waits for a sequence', (leaving) => {
+  const ONE = { BATON_ENGINE_SEQUENCES: '1' };
+  let pair: Pair;
+  beforeAll(async () => {
+    pair = await startPair({ prefill: ONE, decode: ONE });
+  });
+  afterAll(() => pair.stop());
+
+  it('gives up its place, and the KV state that it had brought', async () => {
+    const first = await RawPost.send(pair.prefill.url, '/v1/completions', { ...ENDLESS, prompt: SHORT_PROMPT });
+    await first.eventsReach(5);
+    const second = await RawPost.send(pair.prefill.url, '/v1/completions', {
+      ...ENDLESS,
+      prompt: longPrompt(),
+      ...SHORT,
+    });
+    await eventually('the second waits', async () => (await holdings(pair.decode)).waiting === 1);
+    // The proof that it waits: the only sequence is the first one's, and the second's state has been brought over.
+    expect(await holdings(pair.decode)).toMatchObject({ inFlight: 2, busySequences: 1, waiting: 1, tempFiles: 1 });
+    second.leave(leaving);
+    const nothing = { inFlight: 0, handoffs: 0, busySequences: 0, waiting: 0, tempFiles: 0 };
+    const firstAlone = { ...nothing, inFlight: 1 };
+    await eventually(
+      'only the first is left',
+      async () => {
+        const [prefill, decode] = [await holdings(pair.prefill), await holdings(pair.decode)];
+        return isDeepStrictEqual(prefill, firstAlone) && isDeepStrictEqual(decode, { ...firstAlone, busySequences: 1 });
+      },
+      500,
+    );
+    expect(second.received).toBe('');
+
+    // The first one was not disturbed, and the sequence is there for the next.
+    await first.eventsReach(first.events + 5);
+    first.leave(leaving);
+    await idle([pair.prefill, pair.decode]);
+    const third = await RawPost.send(pair.prefill.url, '/v1/completions', { ...ENDLESS, prompt: SHORT_PROMPT });
+    await third.eventsReach(5);
+    third.leave(leaving);
+    await idle([pair.prefill, pair.decode]);
   });
 });
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { eventually } from './support/eventually.js';
 import { InstanceProcess } from './support/instance-process.js';
 import { startPair, startPrefill, type Pair } from './support/pair.js';
+import { prefillLeg, type Params } from './support/prefill-leg.js';
 import { idle } from './support/quiescence.js';
 import { RawPost } from './support/raw-client.js';
 import { ask, FLOWS } from './support/requests.js';
@@ -108,27 +109,61 @@ describe('when a process or a connection dies', () => {
     server.close();
   });
 
-  it('a handoff that is lost gives no wrong tokens: D prefills itself and says so', async () => {
-    const pair = await started<Pair>(startPair());
-    const lost = {
-      do_remote_prefill: true,
-      do_remote_decode: false,
-      remote_engine_id: '11111111-0000-4000-8000-000000000000',
-      remote_request_id: '00000000-0000-4000-8000-000000000000',
-      remote_host: '127.0.0.1',
-      remote_port: pair.prefill.kvPort,
-      remote_num_tokens: 20,
-      remote_blocks_expiry_time: Date.now() / 1_000 + 30,
-      kv_bytes: 1_000,
-      kv_sha256: 'a'.repeat(64),
-      kv_fingerprint: 'b'.repeat(64),
-    };
-    const body = { ...COMPLETIONS.body(PROMPT, [], 16), min_tokens: 16 };
-    const expected = await ask(pair.decode.url, COMPLETIONS, body);
-    const answer = await ask(pair.decode.url, COMPLETIONS, { ...body, kv_transfer_params: lost });
-    expect(answer.events).toMatchObject([{ choices: [{}] }]);
-    expect(answer.said).toBe(expected.said);
-    expect(await pair.decode.metric('baton_engine_handoff_recomputed_total')).toBe(1);
+  describe('a handoff that cannot be used gives no wrong tokens: D reads the prompt itself and says why', () => {
+    const cases: readonly { reason: string; settled: string; spoil: (params: Params) => Promise<Params> }[] = [
+      {
+        reason: 'lost',
+        settled: 'released',
+        spoil: async (params) => {
+          const { remote_host: host, remote_port: port, remote_request_id: id } = params;
+          const url = `http://${String(host)}:${String(port)}/kv/v1/handoffs/${String(id)}`;
+          expect((await fetch(url, { method: 'DELETE' })).status).toBe(204);
+          return params;
+        },
+      },
+      // The whole state is read before its digest can be compared: P has handed it over.
+      { reason: 'damaged', settled: 'taken', spoil: async (params) => ({ ...params, kv_sha256: 'a'.repeat(64) }) },
+      // Known before the transfer: D frees what it can never use.
+      {
+        reason: 'mismatch',
+        settled: 'released',
+        spoil: async (params) => ({ ...params, kv_fingerprint: 'b'.repeat(64) }),
+      },
+    ];
+    it.each(cases)('$reason', async ({ reason, settled, spoil }) => {
+      const pair = await started<Pair>(startPair());
+      const body = { ...COMPLETIONS.body(PROMPT, [], 16), min_tokens: 16 };
+      const expected = await ask(pair.prefill.url, COMPLETIONS, body, { headers: { 'x-baton-leg': '1' } });
+      const params = await prefillLeg(pair.prefill, body);
+
+      const reasons = ['lost', 'mismatch', 'damaged', 'timeout', 'too_large'];
+      const recomputed = async (): Promise<Record<string, number>> => {
+        const metric = await pair.decode.metrics();
+        const count = (of: string): number => metric('baton_engine_handoff_recomputed_total', { reason: of });
+        return Object.fromEntries(reasons.map((of) => [of, count(of)]));
+      };
+      const none = Object.fromEntries(reasons.map((of) => [of, 0]));
+      const spoilt = await spoil(params);
+      expect(await recomputed()).toEqual(none);
+      const answer = await ask(pair.decode.url, COMPLETIONS, { ...body, kv_transfer_params: spoilt });
+      expect(answer.status).toBe(200);
+      expect(answer.said).not.toBe('');
+      expect(answer.said).toBe(expected.said);
+      expect(await recomputed()).toEqual({ ...none, [reason]: 1 });
+      expect(await pair.decode.metric('baton_engine_prompt_tokens_total', { source: 'handoff' })).toBe(0);
+      await idle([pair.prefill, pair.decode]);
+      expect(await pair.prefill.metric('baton_engine_handoffs_total', { outcome: settled })).toBe(1);
+    });
+
+    it('and one that is sound is used', async () => {
+      const pair = await started<Pair>(startPair());
+      const body = { ...COMPLETIONS.body(PROMPT, [], 16), min_tokens: 16 };
+      const params = await prefillLeg(pair.prefill, body);
+      const answer = await ask(pair.decode.url, COMPLETIONS, { ...body, kv_transfer_params: params });
+      expect(answer.status).toBe(200);
+      expect(await pair.decode.metric('baton_engine_handoff_recomputed_total')).toBe(0);
+      expect(await pair.decode.metric('baton_engine_prompt_tokens_total', { source: 'handoff' })).toBeGreaterThan(0);
+    });
   });
 
   it('D never pulls from a side channel that is not on its list', async () => {

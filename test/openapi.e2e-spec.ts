@@ -12,7 +12,10 @@ interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 }
 
-/** Every route that a client may use. A route that is added must be added here too, and described. */
+/**
+ * Every route that a client may use. A route that is added must be added here too, and described; that the server has
+ * these routes and no other is what `apps/instance/src/openapi/routes.spec.ts` shows.
+ */
 const ROUTES = [
   'get /docs',
   'get /health/live',
@@ -28,6 +31,8 @@ const ROUTES = [
   'post /v1/completions',
   'post /v1/inference/generate',
 ];
+/** The code of the answer to a path that is no route. */
+const NO_ROUTE = '"code":"not_found"';
 const STREAMING = ROUTES.filter((route) => /completions|generate/.test(route));
 
 describe('the OpenAPI document', () => {
@@ -77,11 +82,18 @@ describe('the OpenAPI document', () => {
       ...(method === 'post' ? { headers: { 'content-type': 'application/json' }, body: '{"prompt":1}' } : {}),
     });
     const body = await response.text();
-    expect(body).not.toContain('route_not_found');
+    // What an instance says of a path that it does not know; see the test below.
+    expect(body).not.toContain(NO_ROUTE);
     expect([200, 400, 404, 502, 503]).toContain(response.status);
     // What it answered is described.
     const operation = operations().find(([name]) => name === route)![1];
     expect(Object.keys(operation.responses)).toContain(String(response.status));
+  });
+
+  it.each(['get', 'post'])('%s of a path that is no route is told apart', async (method) => {
+    const response = await fetch(`${instance.url}/v1/nowhere`, { method: method.toUpperCase() });
+    expect(response.status).toBe(404);
+    expect(await response.text()).toContain(NO_ROUTE);
   });
 
   it('describes both answers of streaming routes and every error in the OpenAI shape', () => {

@@ -98,6 +98,8 @@ describe('a request that is prefilled here and decoded there', () => {
 
   it('keeps 32 concurrent streams apart: each answer is about its own animal, name and thing', async () => {
     const flow = FLOWS[1]!;
+    const taken = (): Promise<number> => pair.prefill.metric('baton_engine_handoffs_total', { outcome: 'taken' });
+    const takenBefore = await taken();
     const asked = Array.from({ length: 32 }, (_, i) => ({
       animal: ANIMALS[i % ANIMALS.length]!,
       name: NAMES[Math.floor(i / 8)]!,
@@ -120,6 +122,8 @@ describe('a request that is prefilled here and decoded there', () => {
       expect({ i, finishReason, isDone }).toEqual({ i, finishReason: 'stop', isDone: true });
       expect({ i, said, has: [animal, name, thing].every((word) => said.includes(word)) }).toMatchObject({ has: true });
     });
-    expect(await pair.decode.metric('baton_engine_handoffs_total', { outcome: 'failed' })).toBe(0);
+    // Each of them was read from the handoff that P kept for it, and none of D's own reading.
+    expect(await pair.decode.metric('baton_engine_handoff_recomputed_total')).toBe(0);
+    expect((await taken()) - takenBefore).toBe(asked.length);
   });
 });

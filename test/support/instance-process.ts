@@ -42,12 +42,17 @@ export class InstanceProcess {
     return this.child.pid ?? 0;
   }
 
-  /** The value of one metric, summed over the samples that carry `labels`; 0 when there is none. */
+  /**
+   * The value of one metric, summed over the samples that carry `labels`; 0 when none of its samples does.
+   *
+   * @throws Error when no metric has that name: a metric that was renamed must not look like one that is 0.
+   */
   async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     return sumOf(text, name, labels);
   }
 
+  /** One scrape, to read several metrics of the same moment from; as {@link metric}. */
   async metrics(): Promise<(name: string, labels?: Readonly<Record<string, string>>) => number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
     return (name, labels = {}) => sumOf(text, name, labels);
@@ -70,9 +75,9 @@ interface ReadyMessage {
 }
 
 function sumOf(text: string, name: string, labels: Readonly<Record<string, string>>): number {
-  return text
-    .split('\n')
-    .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`))
+  const samples = text.split('\n').filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+  if (samples.length === 0) throw new Error(`There is no metric ${name}.`);
+  return samples
     .filter((line) => Object.entries(labels).every(([key, value]) => line.includes(`${key}="${value}"`)))
     .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
 }

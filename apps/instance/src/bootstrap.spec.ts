@@ -47,6 +47,18 @@ class FakeEngine implements Engine {
 // A short wait for clients that do not take the end of an answer: an injected request has no socket to say that it did.
 const config = loadConfig({ env: { BATON_SERVER_STALL_TIMEOUT_MS: '100' } });
 
+it('warns at start, once, of a side channel that the decode instance cannot reach', async () => {
+  const lines: string[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+  const env = {
+    BATON_COORDINATION_CONNECTOR: 'embedded',
+    BATON_COORDINATION_DECODE_ENDPOINTS: 'http://10.0.0.7:8200',
+  };
+  const app = await createInstance(loadConfig({ env }), { engine: new FakeEngine(), logger });
+  await app.close();
+  expect(lines).toEqual([expect.stringContaining('http://10.0.0.7:8200 cannot pull KV from 127.0.0.1')]);
+});
+
 describe('an instance', () => {
   let engine: FakeEngine;
   let app: NestFastifyApplication;
@@ -80,7 +92,7 @@ describe('an instance', () => {
   });
 
   it.each([
-    ['POST', '/v1/completions', '{"prompt":""}', 400, 'prompt', 'invalid_value'],
+    ['POST', '/v1/completions', '{"prompt":""}', 400, 'prompt', null],
     ['POST', '/v1/completions', '{', 400, null, 'invalid_json'],
     ['POST', '/v1/completions', '', 400, null, 'empty_body'],
     ['POST', '/v1/completions', '{"__proto__":1}', 400, null, 'forbidden_key'],
@@ -145,6 +157,7 @@ describe('an instance', () => {
         'baton_handoffs_open{side="engine"} 3',
         'baton_handoffs_open{side="ledger"} 0',
         'baton_work_total 5',
+        'baton_dispatched_total{manager="prefill-local-decode-remote"} 0',
         'baton_inflight_requests 0',
         'baton_requests_started_total{api="completions"} 1',
         'baton_stream_end_total{reason="complete"} 1',

@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import { Subject } from 'rxjs';
 import { AppModule } from './app.module.js';
+import { configWarnings } from './config/config-warnings.js';
 import type { InstanceConfig } from './config/instance-config.js';
 import { createEngine } from './engine/create-engine.js';
 import { createAdapter } from './http/create-adapter.js';
@@ -30,6 +31,7 @@ export async function createInstance(
   parts: InstanceParts = {},
 ): Promise<NestFastifyApplication> {
   const logger = parts.logger ?? createLogger(config.log);
+  for (const warning of configWarnings(config)) logger.warn(warning);
   const engine =
     parts.engine ?? createEngine(config, (level, message) => logger[level]({ context: 'llama.cpp' }, message));
   const exchanges = new Subject<HttpExchange>();

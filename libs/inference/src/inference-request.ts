@@ -1,6 +1,6 @@
 import { FlowValve } from './flow-valve.js';
 import { newId } from './ids.js';
-import type { JsonObject } from './json.js';
+import { isJsonObject, type JsonObject } from './json.js';
 import { isLeg } from './kv-transfer-params.js';
 
 /** The three request protocols: OpenAI completions, OpenAI chat, and vLLM's token-in token-out. */
@@ -51,7 +51,7 @@ export function legOf(request: InferenceRequest, body: JsonObject): InferenceReq
 /** How many choices the client asked for (`n`; `sampling_params.n` on the token endpoint); 1 when it said nothing. */
 export function choiceCount(request: InferenceRequest): number {
   const holder = request.api === 'generate' ? request.body['sampling_params'] : request.body;
-  const n = (holder as JsonObject | undefined)?.['n'];
+  const n = isJsonObject(holder) ? holder['n'] : undefined;
   return typeof n === 'number' ? n : 1;
 }
 

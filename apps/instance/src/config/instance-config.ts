@@ -84,6 +84,15 @@ export class EngineConfig {
 
   @Text('Key for that server, sent as a bearer token', { isSecret: true })
   readonly apiKey: string = '';
+
+  @Milliseconds('From a request sent to that server to the head of its streamed answer, in ms')
+  readonly headTimeoutMs: number = 60_000;
+
+  @Milliseconds('From a request sent to that server to the head of an answer that is not streamed, in ms')
+  readonly answerTimeoutMs: number = 1_800_000;
+
+  @Milliseconds("Between two chunks of that server's answer, in ms")
+  readonly idleTimeoutMs: number = 30_000;
 }
 
 const ANY_ADDRESS = ['0.0.0.0', '::', '[::]'];
@@ -133,8 +142,11 @@ export class DecodeConfig {
   @Milliseconds('To open a connection, in ms')
   readonly connectTimeoutMs: number = 1_000;
 
-  @Milliseconds('From the request sent to the head of the answer, in ms')
+  @Milliseconds('From the request sent to the head of a streamed answer, in ms')
   readonly headTimeoutMs: number = 60_000;
+
+  @Milliseconds('From the request sent to the head of an answer that is not streamed, in ms')
+  readonly answerTimeoutMs: number = 1_800_000;
 
   @Milliseconds('Between two chunks of an answer, in ms')
   readonly idleTimeoutMs: number = 30_000;

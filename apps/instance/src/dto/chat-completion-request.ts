@@ -3,38 +3,36 @@ import { ApiExtraModels, ApiProperty, getSchemaPath } from '@nestjs/swagger';
 import { all, isNumber, refuse } from './fields/checks.js';
 import { BooleanField } from './fields/decorators.js';
 import { OptionalField, RequiredField, type Check } from './fields/field.js';
-import { CHAT_ROLES, isMessages } from './fields/messages.js';
+import { isMessages, TEXT_ROLES } from './fields/messages.js';
 import { OpenAiRequest } from './openai-request.js';
 import { MaxTokensField } from './sampling-fields.js';
 
-/** One turn of a conversation. For the document; `isMessages` checks it. */
+/** One turn of a conversation, for the document; what `isMessages` lets pass besides is for engine servers. */
 export class ChatMessage {
-  @ApiProperty({ enum: CHAT_ROLES, description: 'Who speaks.', example: 'user' })
+  @ApiProperty({ enum: TEXT_ROLES, description: 'Who speaks.', example: 'user' })
   role!: string;
 
   @ApiProperty({
-    description: 'What is said: text, or parts of text. An assistant may say nothing.',
+    description: 'What is said: text, or parts of text.',
     oneOf: [
       { type: 'string' },
       {
         type: 'array',
         items: {
           type: 'object',
-          required: ['type'],
-          properties: { type: { type: 'string', example: 'text' }, text: { type: 'string' } },
-          additionalProperties: true,
+          required: ['type', 'text'],
+          properties: { type: { type: 'string', enum: ['text'] }, text: { type: 'string' } },
         },
       },
     ],
-    nullable: true,
-    required: false,
     example: 'Tell me a story about an owl.',
   })
-  content?: string | object[] | null;
+  content!: string | object[];
 }
 
-const onlyWithLogprobs: Check = (_value, path, owner) => {
-  if (isJsonObject(owner) && owner['logprobs'] !== true) refuse(path, 'is only allowed when logprobs is true');
+const onlyWithLogprobs: Check = (value, path, owner) => {
+  if (value !== 0 && isJsonObject(owner) && owner['logprobs'] !== true)
+    refuse(path, 'is only allowed when logprobs is true');
 };
 
 /** Body of `POST /v1/chat/completions`. Unknown fields are passed on to the engine. Source: OpenAI API; vLLM. */

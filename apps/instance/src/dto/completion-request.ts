@@ -1,18 +1,23 @@
-import { BooleanField, NumberField, TextField, TOKEN_ID } from './fields/decorators.js';
+import { BooleanField, NumberField, TOKEN_ID } from './fields/decorators.js';
 import { RequiredField } from './fields/field.js';
 import { isPrompt } from './fields/prompt.js';
 import { OpenAiRequest } from './openai-request.js';
-import { MaxTokensField } from './sampling-fields.js';
+import { CHOICES, MaxTokensField } from './sampling-fields.js';
 
-/** Body of `POST /v1/completions`. Unknown fields are passed on to the engine. Source: OpenAI API; vLLM. */
+/**
+ * Body of `POST /v1/completions`. Unknown fields are passed on to the engine. The document describes what the embedded
+ * engine can do; the check also lets several prompts pass, because an engine server may take them.
+ * Source: OpenAI API; vLLM.
+ */
 export class CompletionRequest extends OpenAiRequest {
   @RequiredField(isPrompt, {
-    description: 'What to continue: text, or token ids.',
+    description:
+      'What to continue: text, or token ids; alone or in a list of one. The embedded engine does not support several.',
     oneOf: [
       { type: 'string', minLength: 1 },
-      { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
+      { type: 'array', minItems: 1, maxItems: 1, items: { type: 'string', minLength: 1 } },
       { type: 'array', minItems: 1, items: TOKEN_ID },
-      { type: 'array', minItems: 1, items: { type: 'array', minItems: 1, items: TOKEN_ID } },
+      { type: 'array', minItems: 1, maxItems: 1, items: { type: 'array', minItems: 1, items: TOKEN_ID } },
     ],
     example: 'Once upon a time',
   })
@@ -22,17 +27,14 @@ export class CompletionRequest extends OpenAiRequest {
   max_tokens?: number | null;
 
   @NumberField(
-    { integer: true, min: 0, max: 20 },
-    { description: 'Also give the log probabilities of this many of the likeliest tokens.' },
+    { integer: true, min: 0, max: 5 },
+    { description: 'Also give the log probabilities of this many of the likeliest tokens. Not with echo.' },
   )
   logprobs?: number | null;
 
   @BooleanField({ description: 'Repeat the prompt before the answer.' })
   echo?: boolean | null;
 
-  @TextField({ description: 'Text that follows the answer.' })
-  suffix?: string | null;
-
-  @NumberField({ integer: true, min: 1, max: 128 }, { description: 'Make this many answers and give the best n.' })
+  @NumberField(CHOICES, { description: 'Only the value of n is supported: every answer that is made is given.' })
   best_of?: number | null;
 }

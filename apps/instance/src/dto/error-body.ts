@@ -16,7 +16,12 @@ export class ErrorDetail {
   })
   param!: string | null;
 
-  @ApiProperty({ type: 'string', nullable: true, description: 'A stable word for programs.', example: 'invalid_value' })
+  @ApiProperty({
+    type: 'string',
+    nullable: true,
+    description: 'A stable word for programs; null where status and param say all.',
+    example: null,
+  })
   code!: string | null;
 }
 

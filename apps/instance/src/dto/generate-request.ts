@@ -13,7 +13,7 @@ import { isSomeTokenIds } from './fields/token-ids.js';
 import { onlyWithStream, StreamOptions } from './openai-request.js';
 import { MaxTokensField, SamplingFields } from './sampling-fields.js';
 
-/** How the tokens of a generate request are chosen. */
+/** How the tokens of a generate request are chosen. It knows no `stop`: it answers in tokens, not in text. */
 export class SamplingParams extends SamplingFields {
   @MaxTokensField('Longest answer, in tokens. Default: the room that the context leaves.')
   max_tokens?: number | null;
@@ -23,9 +23,6 @@ export class SamplingParams extends SamplingFields {
     { description: 'Also give the log probabilities of this many of the likeliest tokens.' },
   )
   logprobs?: number | null;
-
-  @NumberField({ integer: true, min: 0, max: 20 }, { description: 'The same for the tokens of the prompt.' })
-  prompt_logprobs?: number | null;
 
   @ObjectField({ description: 'Extensions; may carry kv_transfer_params.' })
   extra_args?: object | null;

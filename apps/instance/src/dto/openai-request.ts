@@ -2,16 +2,14 @@ import { isJsonObject } from '@baton/inference';
 import { ApiExtraModels } from '@nestjs/swagger';
 import { refuse } from './fields/checks.js';
 import { BooleanField, NestedField, ObjectField, TextField } from './fields/decorators.js';
-import type { Check } from './fields/field.js';
+import { OptionalField, type Check } from './fields/field.js';
+import { isStop, MAX_STOP_STRINGS } from './fields/stop.js';
 import { SamplingFields } from './sampling-fields.js';
 
 /** What a stream carries besides its tokens. */
 export class StreamOptions {
   @BooleanField({ description: 'End the stream with a chunk that has no choices but the usage of the whole request.' })
   include_usage?: boolean | null;
-
-  @BooleanField({ description: 'Carry the usage so far in every chunk.' })
-  continuous_usage_stats?: boolean | null;
 }
 
 /** As OpenAI's API and vLLM have it: options of a stream that is none are a mistake worth telling. */
@@ -33,6 +31,17 @@ export abstract class OpenAiRequest extends SamplingFields {
 
   @NestedField(StreamOptions, { description: 'Only with stream.', also: onlyWithStream })
   stream_options?: StreamOptions | null;
+
+  @OptionalField(isStop, {
+    description: 'Text at which the answer ends; it is not part of the answer.',
+    oneOf: [
+      { type: 'string', minLength: 1 },
+      { type: 'array', items: { type: 'string', minLength: 1 }, maxItems: MAX_STOP_STRINGS },
+    ],
+    nullable: true,
+    example: ['\n\n'],
+  })
+  stop?: string | string[] | null;
 
   @TextField({ description: "The end user's name; not used." })
   user?: string | null;

@@ -1,9 +1,17 @@
 import { isNumber } from './fields/checks.js';
-import { BooleanField, NumberField, ObjectField, TokenIdsField } from './fields/decorators.js';
+import { BooleanField, NumberField, TokenIdsField } from './fields/decorators.js';
 import { OptionalField } from './fields/field.js';
-import { isStop, MAX_STOP_STRINGS } from './fields/stop.js';
+import { isLogitBias, MAX_BIASES } from './fields/logit-bias.js';
 
-/** How tokens are chosen; the same names in every API. Source: OpenAI API; vLLM `SamplingParams`. */
+/** The bounds of `n`, and so of `best_of`: as many choices as the embedded engine makes of one prompt. */
+export const CHOICES = { integer: true, min: 1, max: 8 };
+/** As many as the embedded engine looks for. */
+const MAX_STOP_TOKENS = 1_024;
+
+/**
+ * How tokens are chosen; the same names in every API. The bounds are those of the embedded engine.
+ * Source: OpenAI API; vLLM `SamplingParams`.
+ */
 export abstract class SamplingFields {
   @NumberField({ min: 0, max: 2 }, { description: 'Randomness; 0 always takes the likeliest token.', example: 0 })
   temperature?: number | null;
@@ -32,30 +40,19 @@ export abstract class SamplingFields {
   )
   seed?: number | null;
 
-  @OptionalField(isStop, {
-    description: 'Text at which the answer ends; it is not part of the answer.',
-    oneOf: [
-      { type: 'string', minLength: 1 },
-      { type: 'array', items: { type: 'string', minLength: 1 }, maxItems: MAX_STOP_STRINGS },
-    ],
-    nullable: true,
-    example: ['\n\n'],
-  })
-  stop?: string | string[] | null;
-
-  @TokenIdsField({ description: 'Token ids at which the answer ends.' })
+  @TokenIdsField({ description: 'Token ids at which the answer ends.' }, MAX_STOP_TOKENS)
   stop_token_ids?: number[] | null;
 
-  @NumberField({ integer: true, min: 0 }, { description: 'Do not end the answer before this many tokens.' })
+  @NumberField(
+    { integer: true, min: 0 },
+    { description: 'Do not end the answer before this many tokens; at most as many as the longest answer.' },
+  )
   min_tokens?: number | null;
 
   @BooleanField({ description: "Go on past the model's end mark." })
   ignore_eos?: boolean | null;
 
-  @NumberField(
-    { integer: true, min: 1, max: 128 },
-    { description: 'How many answers to give; more than 1 is answered by this instance alone.' },
-  )
+  @NumberField(CHOICES, { description: 'How many answers to give; more than 1 is answered by this instance alone.' })
   n?: number | null;
 
   @NumberField({ min: -2, max: 2 }, { description: 'Above 0 favours tokens that have not occurred.' })
@@ -64,10 +61,16 @@ export abstract class SamplingFields {
   @NumberField({ min: -2, max: 2 }, { description: 'Above 0 disfavours tokens by how often they occurred.' })
   frequency_penalty?: number | null;
 
-  @NumberField({ above: 0, max: 10 }, { description: 'Above 1 disfavours tokens that occurred; 1 does nothing.' })
+  @NumberField({ above: 0, max: 2 }, { description: 'Above 1 disfavours tokens that occurred; 1 does nothing.' })
   repetition_penalty?: number | null;
 
-  @ObjectField({ description: 'Added to the score of token ids, each from -100 to 100.' })
+  @OptionalField(isLogitBias, {
+    description: 'Added to the score of token ids, each from -100 to 100.',
+    type: 'object',
+    maxProperties: MAX_BIASES,
+    additionalProperties: { type: 'number', minimum: -100, maximum: 100 },
+    nullable: true,
+  })
   logit_bias?: object | null;
 }
 

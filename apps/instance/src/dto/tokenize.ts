@@ -60,8 +60,13 @@ export class TokenizeResponse {
   @ApiProperty({ type: 'array', items: TOKEN_ID, example: [1, 15, 29, 7] })
   tokens!: number[];
 
-  @ApiProperty({ type: 'array', items: { type: 'string' }, required: false, nullable: true })
-  token_strs?: string[] | null;
+  @ApiProperty({
+    type: 'array',
+    items: { type: 'string' },
+    required: false,
+    description: 'The text of each token; only with return_token_strs.',
+  })
+  token_strs?: string[];
 }
 
 /** Body of `POST /detokenize`. */

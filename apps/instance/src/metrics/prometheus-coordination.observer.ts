@@ -1,4 +1,4 @@
-import { CoordinationObserver, type StreamEndReason } from '@baton/coordination';
+import { CoordinationObserver, ManagerRegistry, type StreamEndReason } from '@baton/coordination';
 import type { InferenceApi } from '@baton/inference';
 import type { UnavailableReason } from '@baton/remotes';
 import { Inject, Injectable } from '@nestjs/common';
@@ -16,7 +16,7 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
   readonly #fellBack: Counter<'reason'>;
   readonly #settled: Counter<'outcome'>;
 
-  constructor(@Inject(METRICS_REGISTRY) registry: Registry) {
+  constructor(@Inject(METRICS_REGISTRY) registry: Registry, managers: ManagerRegistry) {
     super();
     const counter = <Label extends string>(name: string, help: string, label: Label): Counter<Label> =>
       new Counter({ name: METRICS_PREFIX + name, help, labelNames: [label], registers: [registry] });
@@ -27,7 +27,16 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
     });
     this.#started = counter('requests_started_total', 'Inference requests that were admitted, by API.', 'api');
     this.#ended = counter('stream_end_total', 'Answers that ended, by why.', 'reason');
-    this.#dispatched = counter('dispatched_total', 'Requests that a manager took.', 'manager');
+    this.#dispatched = new Counter({
+      name: `${METRICS_PREFIX}dispatched_total`,
+      help: 'Requests that a manager took.',
+      labelNames: ['manager'],
+      registers: [registry],
+      // Managers may come later than this observer.
+      collect() {
+        for (const { name } of managers.table.entries) this.inc({ manager: name }, 0);
+      },
+    });
     this.#fellBack = counter('local_fallback_total', 'Requests finished here because no remote could.', 'reason');
     this.#settled = counter('handoffs_settled_total', 'Handoffs that are owed no more, by how they ended.', 'outcome');
     this.#showZeros();

@@ -1,4 +1,4 @@
-import type { InferenceApi, JsonObject } from '@baton/inference';
+import { isJsonObject, type InferenceApi, type JsonObject } from '@baton/inference';
 
 /**
  * The client's body as a prefill leg: one token, one choice, not streamed. What needs a stream, more than one
@@ -9,7 +9,8 @@ export function prefillBody(api: InferenceApi, body: JsonObject): JsonObject {
   const edited: Record<string, unknown> = { ...body, stream: false };
   delete edited['stream_options'];
   if (api !== 'generate') return oneToken(edited);
-  return { ...edited, sampling_params: oneToken({ ...(body['sampling_params'] as JsonObject | undefined) }) };
+  const sampling = body['sampling_params'];
+  return { ...edited, sampling_params: oneToken(isJsonObject(sampling) ? { ...sampling } : {}) };
 }
 
 function oneToken(holder: Record<string, unknown>): JsonObject {

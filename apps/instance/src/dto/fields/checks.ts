@@ -57,9 +57,12 @@ export const all =
     for (const check of checks) check(value, path, owner);
   };
 
-/** Throws the 400 for `path`; `problem` completes its name to a sentence. */
+/**
+ * Throws the 400 for `path`; `problem` completes its name to a sentence. Its code is null, as OpenAI's API has it and
+ * as engines answer the same fault: `param` says all.
+ */
 export function refuse(path: string, problem: string): never {
-  throw invalidRequest(`${path} ${problem}.`, path, 'invalid_value');
+  throw invalidRequest(`${path} ${problem}.`, path);
 }
 
 function describeNumber({ integer = false, min, max, above }: NumberBounds): string {

@@ -2,8 +2,11 @@ import { isJsonObject } from '@baton/inference';
 import { refuse } from './checks.js';
 import type { Check } from './field.js';
 
-/** The roles of the chat API. A model's own template may accept fewer. */
-export const CHAT_ROLES: readonly string[] = ['system', 'developer', 'user', 'assistant', 'tool', 'function'];
+/** Who can speak text: the roles that the embedded engine takes. */
+export const TEXT_ROLES: readonly string[] = ['system', 'developer', 'user', 'assistant'];
+
+/** All roles of the chat API. Those of tools are for engine servers; the embedded engine refuses them. */
+const CHAT_ROLES: readonly string[] = [...TEXT_ROLES, 'tool', 'function'];
 
 /** `messages` of the chat API: at least one, each with a role and content. */
 export const isMessages: Check = (value, path) => {

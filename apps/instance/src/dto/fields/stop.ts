@@ -1,8 +1,8 @@
 import { refuse } from './checks.js';
 import type { Check } from './field.js';
 
-/** More stop strings than this would slow every token down. OpenAI's API allows 4. */
-export const MAX_STOP_STRINGS = 64;
+/** As many as the embedded engine takes: more would slow every token down. OpenAI's API allows 4. */
+export const MAX_STOP_STRINGS = 16;
 
 /** `stop`: one string or several; none is empty, since an empty one would match everywhere. */
 export const isStop: Check = (value, path) => {

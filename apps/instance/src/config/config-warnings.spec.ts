@@ -1,0 +1,39 @@
+import { describe, expect, it } from '@jest/globals';
+import { configWarnings } from './config-warnings.js';
+import { loadConfig } from './load-config.js';
+
+const remote = {
+  BATON_COORDINATION_CONNECTOR: 'embedded',
+  BATON_COORDINATION_DECODE_ENDPOINTS: 'http://127.0.0.1:8200,http://10.0.0.7:8200',
+};
+const warnings = (env: Readonly<Record<string, string>>): string[] => configWarnings(loadConfig({ env }));
+
+describe('configWarnings', () => {
+  it.each([
+    { what: 'by default', env: remote, host: '127.0.0.1' },
+    { what: 'listened on alone', env: { ...remote, BATON_KV_ADVERTISE_HOST: '10.0.0.6' }, host: '127.0.0.1' },
+    {
+      what: 'advertised alone',
+      env: { ...remote, BATON_KV_HOST: '0.0.0.0', BATON_KV_ADVERTISE_HOST: 'localhost' },
+      host: 'localhost',
+    },
+    { what: 'in IPv6', env: { ...remote, BATON_KV_HOST: '::1' }, host: '::1' },
+  ])('warns once of a loopback side channel, $what, for a decode instance elsewhere', ({ env, host }) => {
+    expect(warnings(env)).toEqual([expect.stringContaining(`http://10.0.0.7:8200 cannot pull KV from ${host},`)]);
+  });
+
+  it.each([
+    { what: 'coordination is off', env: { ...remote, BATON_COORDINATION_CONNECTOR: '' } },
+    {
+      what: 'all are on this machine',
+      env: { ...remote, BATON_COORDINATION_DECODE_ENDPOINTS: 'http://[::1]:8200,http://localhost:8201' },
+    },
+    { what: 'the side channel can be reached', env: { ...remote, BATON_KV_HOST: '10.0.0.6' } },
+    {
+      what: 'the engine has no side channel',
+      env: { ...remote, BATON_ENGINE_KIND: 'http', BATON_ENGINE_URL: 'http://127.0.0.1:8000' },
+    },
+  ])('is silent when $what', ({ env }) => {
+    expect(warnings(env)).toEqual([]);
+  });
+});
