@@ -124,7 +124,10 @@ export class KvConfig {
   @WholeNumber('Largest KV state that is taken from a peer, in bytes', { min: 0, max: Number.MAX_SAFE_INTEGER })
   readonly maxHandoffBytes: number = GIBIBYTE;
 
-  @WholeNumber('All KV states that are kept for others together, in bytes', { min: 0, max: Number.MAX_SAFE_INTEGER })
+  @WholeNumber('All KV states together that are kept for others or taken from them and not loaded yet, in bytes', {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+  })
   readonly maxKeptBytes: number = 4 * GIBIBYTE;
 
   @Milliseconds('Longest transfer of one KV state, in ms')

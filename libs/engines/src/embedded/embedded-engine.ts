@@ -38,6 +38,7 @@ export class EmbeddedEngine implements Engine {
   readonly #stopping = new Subject<void>();
   /** Plans that `check` made, for the `run` that follows. */
   readonly #plans = new WeakMap<InferenceRequest, RequestPlan>();
+  #starting: Promise<void> | undefined;
   #running: Running | undefined;
   #requests = 0;
 
@@ -50,7 +51,12 @@ export class EmbeddedEngine implements Engine {
     return this.#running?.parts.advertised.port;
   }
 
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const directory = await PrivateDirectory.create(this.#options.kv.directory);
     try {
       // The library loads for half a second and needs a platform binary: only an engine that starts pays for it.
@@ -97,6 +103,8 @@ export class EmbeddedEngine implements Engine {
   }
 
   async stop(): Promise<void> {
+    // A start that is under way holds a directory and memory already; what it made is known once it has settled.
+    await Promise.allSettled([this.#starting]);
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
@@ -140,7 +148,8 @@ export class EmbeddedEngine implements Engine {
   }
 
   async tokenize(body: JsonObject): Promise<JsonObject> {
-    return tokenizeAnswer(body, this.#serving().planning);
+    const { planning, parts } = this.#serving();
+    return tokenizeAnswer(body, planning, parts.runtime.vocabulary);
   }
 
   async detokenize(body: JsonObject): Promise<JsonObject> {

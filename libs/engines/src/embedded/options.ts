@@ -14,9 +14,15 @@ export interface KvOptions {
   readonly handoffTtlMs?: number;
   /** Largest KV state that is taken from a peer, in bytes. Default 1 GiB. */
   readonly maxHandoffBytes?: number;
-  /** All KV states that are kept for others together, in bytes. Default 4 GiB. */
+  /**
+   * All KV states together that are kept for others or taken from them and not loaded yet, in bytes. Above it a
+   * prefill leg fails with 503 `kv_store_full`, and a decode leg evaluates its prompt itself. Default 4 GiB.
+   */
   readonly maxKeptBytes?: number;
-  /** Longest time that the transfer of one KV state may take, in milliseconds. Default 30,000. */
+  /**
+   * Longest time that the transfer of one KV state may take, in milliseconds: a handoff that is being read is kept
+   * this much longer than `handoffTtlMs` at most. Default 30,000.
+   */
   readonly pullTimeoutMs?: number;
   /** Where KV states are written; default `/dev/shm` where there is one, else the temporary folder. */
   readonly directory?: string;

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { whileHeld } from '@baton/inference';
 import { catchError, concat, defer, map, NEVER, Observable, of, switchMap, timeout } from 'rxjs';
 import { Agent, request, type Dispatcher } from 'undici';
-import { abortable } from '../run/abortable.js';
+import { abortable } from '../support/abortable.js';
 import type { EngineCounters, RecomputeReason } from '../engine-counters.js';
 import type { HandoffStore } from './handoff-store.js';
 import type { HandoffTicket } from './handoff-ticket.js';
@@ -64,7 +64,10 @@ export class HandoffPull {
       if (reason !== undefined) return this.#decline(ticket, reason);
       if (ticket.engineId === this.options.engineId) return this.#takeOwn(ticket.handoffId);
       return this.directory.file().pipe(
-        whileHeld((file) => concat(this.#transfer(ticket, file), NEVER)),
+        whileHeld((file) => {
+          file.onRemoved(this.#reserve(ticket));
+          return concat(this.#transfer(ticket, file), NEVER);
+        }),
         catchError((error: unknown) => this.#decline(ticket, reasonOf(error))),
       );
     });
@@ -77,14 +80,24 @@ export class HandoffPull {
   /** What can be known before the transfer. */
   #refusal(ticket: HandoffTicket, tokens: number): RecomputeReason | undefined {
     if (ticket.fingerprint !== this.options.fingerprint || ticket.tokens !== tokens) return 'mismatch';
-    if (ticket.bytes > this.options.maxHandoffBytes) return 'too_large';
-    return Date.now() >= ticket.expiresAtMs ? 'lost' : undefined;
+    return ticket.bytes > this.options.maxHandoffBytes ? 'too_large' : undefined;
+  }
+
+  /** Room for the state as long as its file exists: however many pulls there are, their states do not fill the memory. */
+  #reserve({ bytes }: HandoffTicket): () => void {
+    try {
+      return this.store.reserve(bytes);
+    } catch {
+      throw new UnusableHandoff('too_large');
+    }
   }
 
   #takeOwn(id: string): Observable<PulledState> {
     return new Observable((subscriber) => {
-      const file = this.store.take(id)?.file;
-      if (file === undefined) return subscriber.next({ kind: 'none', reason: 'lost' });
+      const taken = this.store.take(id);
+      if (taken === undefined) return subscriber.next({ kind: 'none', reason: 'lost' });
+      const { file, bytes } = taken;
+      file.onRemoved(this.store.reserve(bytes));
       subscriber.add(() => void file.remove());
       subscriber.next({ kind: 'state', file });
     });
@@ -162,9 +175,13 @@ export class HandoffPull {
   }
 }
 
+/** The file system has no room, or none for this user. */
+const NO_ROOM = new Set(['ENOSPC', 'EDQUOT']);
 const TIMEOUTS = new Set(['TimeoutError', 'ConnectTimeoutError', 'HeadersTimeoutError', 'BodyTimeoutError']);
 
 function reasonOf(error: unknown): RecomputeReason {
   if (error instanceof UnusableHandoff) return error.reason;
-  return error instanceof Error && TIMEOUTS.has(error.name) ? 'timeout' : 'lost';
+  if (!(error instanceof Error)) return 'lost';
+  if ('code' in error && NO_ROOM.has(String(error.code))) return 'too_large';
+  return TIMEOUTS.has(error.name) ? 'timeout' : 'lost';
 }

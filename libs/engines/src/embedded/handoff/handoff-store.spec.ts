@@ -2,8 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { HandoffOutcome } from '../engine-counters.js';
 import { HandoffStore, type Handoff } from './handoff-store.js';
 import { PrivateDirectory } from './private-directory.js';
@@ -15,12 +14,15 @@ let outcomes: HandoffOutcome[];
 let store: HandoffStore;
 
 beforeEach(async () => {
+  // Deadlines only: files are written and removed for real.
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
   parent = await mkdtemp(path.join(tmpdir(), 'handoffs-'));
   directory = await PrivateDirectory.create(parent);
   outcomes = [];
   store = new HandoffStore({ ttlMs: 40, maxBytes: 10, readTimeoutMs: 120, onEnd: (outcome) => outcomes.push(outcome) });
 });
 afterEach(async () => {
+  jest.useRealTimers();
   await store.clear();
   await directory.remove();
   await rm(parent, { recursive: true });
@@ -53,7 +55,9 @@ describe('HandoffStore', () => {
 
   it('frees what nobody takes in time', async () => {
     const handoff = await keep();
-    await sleep(80);
+    jest.advanceTimersByTime(39);
+    expect(store.size).toBe(1);
+    jest.advanceTimersByTime(1);
     expect(store.size).toBe(0);
     expect(outcomes).toEqual(['expired']);
     await untilGone(handoff);
@@ -63,18 +67,46 @@ describe('HandoffStore', () => {
     const { id } = await keep();
     const errors: unknown[] = [];
     store.read(id).subscribe({ error: (error) => errors.push(error) });
-    await sleep(80);
+    jest.advanceTimersByTime(40 + 119);
     expect(store.size).toBe(1);
-    await sleep(100);
+    jest.advanceTimersByTime(1);
     expect(store.size).toBe(0);
     expect(errors).toMatchObject([{ code: 'handoff_not_found' }]);
+  });
+
+  it('gives no reader after another more time than one', async () => {
+    const { id } = await keep();
+    const errors: unknown[] = [];
+    const read = (): void => void store.read(id).subscribe({ error: (error) => errors.push(error) });
+    for (let ms = 0; ms < 159; ms += 1) {
+      if (ms % 30 === 0) read();
+      jest.advanceTimersByTime(1);
+    }
+    expect(store.size).toBe(1);
+    jest.advanceTimersByTime(1);
+    expect(store.size).toBe(0);
+    expect(errors).toHaveLength(6);
+    expect(outcomes).toEqual(['expired']);
   });
 
   it('keeps the deadline when a reader breaks off', async () => {
     const { id } = await keep();
     store.read(id).subscribe().unsubscribe();
+    jest.advanceTimersByTime(39);
     expect(store.size).toBe(1);
-    await sleep(80);
+    jest.advanceTimersByTime(1);
+    expect(outcomes).toEqual(['expired']);
+  });
+
+  it('frees a handoff past its deadline as soon as its last reader breaks off', async () => {
+    const { id } = await keep();
+    const readers = [store.read(id).subscribe(), store.read(id).subscribe()];
+    jest.advanceTimersByTime(60);
+    readers[0]?.unsubscribe();
+    jest.advanceTimersByTime(1);
+    expect(store.size).toBe(1);
+    readers[1]?.unsubscribe();
+    jest.advanceTimersByTime(1);
     expect(outcomes).toEqual(['expired']);
   });
 
@@ -98,6 +130,14 @@ describe('HandoffStore', () => {
     const { id } = await keep(8);
     await expect(keep(4)).rejects.toMatchObject({ status: 503, code: 'kv_store_full' });
     store.free(id, 'taken');
+    await expect(keep(4)).resolves.toMatchObject({ bytes: 4 });
+  });
+
+  it('counts what is reserved as if it were kept', async () => {
+    const giveBack = store.reserve(8);
+    await expect(keep(4)).rejects.toMatchObject({ status: 503, code: 'kv_store_full' });
+    expect(() => store.reserve(3)).toThrow(expect.objectContaining({ code: 'kv_store_full' }));
+    giveBack();
     await expect(keep(4)).resolves.toMatchObject({ bytes: 4 });
   });
 });

@@ -15,16 +15,16 @@ export interface HandoffFacts {
 export interface Handoff extends HandoffFacts {
   readonly id: string;
   readonly file: TempFile;
-  /** Unix time in milliseconds after which it may be gone, unless it is being read. */
+  /** Unix time of this machine in milliseconds after which it is gone, unless it is being read. */
   readonly expiresAtMs: number;
 }
 
 export interface HandoffStoreOptions {
   /** How long a handoff is kept, in milliseconds. */
   readonly ttlMs: number;
-  /** All handoffs together, in bytes. */
+  /** All handoffs and all that is reserved together, in bytes. */
   readonly maxBytes: number;
-  /** A handoff that is being read is kept this much longer at most, in milliseconds. */
+  /** How much longer than `ttlMs` a handoff is kept at most while it is being read, in milliseconds. */
   readonly readTimeoutMs: number;
   readonly onEnd: (outcome: HandoffOutcome) => void;
 }
@@ -78,8 +78,21 @@ export class HandoffStore {
   }
 
   /**
-   * Reads a handoff. A resource: while it is subscribed, the deadline does not count (up to `readTimeoutMs`). It
-   * fails when the handoff is gone, also in the middle.
+   * Counts a state that is taken from somebody else as if it were kept: they lie in the same memory.
+   *
+   * @returns gives the bytes back.
+   * @throws InferenceError 503 `kv_store_full`.
+   */
+  reserve(bytes: number): () => void {
+    this.assertRoom(bytes);
+    this.#bytes += bytes;
+    return () => (this.#bytes -= bytes);
+  }
+
+  /**
+   * Reads a handoff. A resource: while it is subscribed, the handoff is kept past its deadline, but never longer
+   * than `ttlMs + readTimeoutMs` after it was made, whoever reads it then. It fails when the handoff is gone, also
+   * in the middle.
    */
   read(id: string): Observable<Handoff> {
     return new Observable((subscriber) => {
@@ -88,12 +101,12 @@ export class HandoffStore {
       const end = (): void => subscriber.error(gone());
       entry.readers.add(end);
       clearTimeout(entry.timer);
-      entry.timer = this.#expireAfter(id, Math.max(this.#leftMs(entry), this.#options.readTimeoutMs));
+      entry.timer = this.#expireAfter(id, this.#leftMs(entry, this.#options.readTimeoutMs));
       subscriber.add(() => {
         entry.readers.delete(end);
         if (entry.readers.size > 0 || this.#entries.get(id) !== entry) return;
         clearTimeout(entry.timer);
-        entry.timer = this.#expireAfter(id, this.#leftMs(entry));
+        entry.timer = this.#expireAfter(id, this.#leftMs(entry, 0));
       });
       subscriber.next(entry.handoff);
     });
@@ -128,8 +141,8 @@ export class HandoffStore {
     return entry.handoff;
   }
 
-  #leftMs({ handoff }: Entry): number {
-    return Math.max(0, handoff.expiresAtMs - Date.now());
+  #leftMs({ handoff }: Entry, extraMs: number): number {
+    return Math.max(0, handoff.expiresAtMs + extraMs - Date.now());
   }
 
   #expireAfter(id: string, ms: number): NodeJS.Timeout {

@@ -9,7 +9,10 @@ export interface HandoffTicket {
   readonly port: number;
   /** Tokens in the state: all of the prompt but the last. */
   readonly tokens: number;
-  /** Unix time in milliseconds after which the state may be gone. */
+  /**
+   * Unix time in milliseconds after which the state may be gone. It is the clock of the engine that keeps the state:
+   * this engine's may differ by more than a state is kept, so only the owner's 404 says that it is gone.
+   */
   readonly expiresAtMs: number;
   readonly bytes: number;
   readonly sha256: string;

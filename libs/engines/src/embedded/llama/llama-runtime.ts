@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { getLlama, getModuleVersion, LlamaLogLevel, type LlamaContext, type TokenBias } from 'node-llama-cpp';
 import { decodeAndPrefillInTurn } from './batch-order.js';
-import { fileDigest } from '../handoff/file-digest.js';
+import { fileDigest } from '../support/file-digest.js';
 import { fingerprint } from './fingerprint.js';
 import type { ResolvedOptions } from '../options.js';
 import { threadCount } from './thread-count.js';

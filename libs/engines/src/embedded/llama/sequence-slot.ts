@@ -105,7 +105,7 @@ export class SequenceSlot {
    * Loads the KV state of all but the last token of `prompt`. The file must be whole: llama.cpp ends the process
    * when it is cut short.
    *
-   * @returns whether the state is that of `prompt`. When not, the slot is empty.
+   * @returns whether the state is that of `prompt`. When not, the slot has nothing of `prompt`, and can be used.
    */
   async load(file: string, prompt: readonly number[]): Promise<boolean> {
     this.#prefilled = [];
@@ -118,6 +118,9 @@ export class SequenceSlot {
       if (isPrompt) this.#prefilled = contextTokens;
       return isPrompt;
     } catch {
+      // A load that failed leaves a sequence in which nothing can be evaluated, and that is what comes next.
+      const renewed = this.#sequence.dispose().then(() => this.#context.getSequence());
+      this.#sequence = await this.#guard(renewed);
       return false;
     }
   }

@@ -9,7 +9,7 @@ import {
   type ResponsePart,
 } from '@baton/inference';
 import { concat, defer, from, ignoreElements, map, of, reduce, switchMap, tap, type Observable } from 'rxjs';
-import { abortable } from './abortable.js';
+import { abortable } from '../support/abortable.js';
 import { usageObject, type AnswerEncoder } from '../answer/answer-encoder.js';
 import { answerEncoder } from '../answer/encoders.js';
 import { ChoiceWriter, type ChoiceDelta } from './choice-writer.js';

@@ -1,10 +1,10 @@
 import { jsonPart, KV_TRANSFER_PARAMS, whileHeld, type InferenceRequest, type ResponsePart } from '@baton/inference';
 import { defer, map, of, switchMap, type Observable } from 'rxjs';
-import { abortable } from './abortable.js';
+import { abortable } from '../support/abortable.js';
 import { usageObject } from '../answer/answer-encoder.js';
 import { answerEncoder } from '../answer/encoders.js';
 import type { EngineParts } from '../engine-parts.js';
-import { fileDigest } from '../handoff/file-digest.js';
+import { fileDigest } from '../support/file-digest.js';
 import { toTransferParams } from '../handoff/handoff-ticket.js';
 import { prefill } from './prefill.js';
 import type { RequestPlan } from '../request/request-plan.js';

@@ -1,0 +1,216 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { request, type IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { EngineCounters } from '../engine-counters.js';
+import { HandoffStore, type Handoff } from './handoff-store.js';
+import { PrivateDirectory } from './private-directory.js';
+import { SideChannel } from './side-channel.js';
+import type { TempFile } from './temp-file.js';
+
+/** More than the buffers of both sockets hold: a reader that stops reading stops the sender. */
+const LARGE_BYTES = 16 * 1024 * 1024;
+const FINGERPRINT = 'f'.repeat(64);
+
+let parent: string;
+let directory: PrivateDirectory;
+let counters: EngineCounters;
+let store: HandoffStore;
+let channel: SideChannel;
+let port: number;
+
+function newStore(ttlMs: number): HandoffStore {
+  return new HandoffStore({
+    ttlMs,
+    maxBytes: 2 * LARGE_BYTES,
+    readTimeoutMs: 30_000,
+    onEnd: (outcome) => (counters.handoffs[outcome] += 1),
+  });
+}
+
+async function listen(): Promise<void> {
+  channel = new SideChannel(store, counters, { host: '127.0.0.1', port: 0, fingerprint: FINGERPRINT });
+  port = await channel.start();
+}
+
+beforeEach(async () => {
+  parent = await mkdtemp(path.join(tmpdir(), 'side-channel-'));
+  directory = await PrivateDirectory.create(parent);
+  counters = new EngineCounters();
+  store = newStore(30_000);
+  await listen();
+});
+afterEach(async () => {
+  await channel.stop();
+  await store.clear();
+  await rm(parent, { recursive: true });
+});
+
+async function keep(state: Buffer): Promise<Handoff> {
+  let file: TempFile | undefined;
+  const held = directory.file().subscribe((made) => (file = made));
+  if (file === undefined) throw new Error('no file');
+  await writeFile(file.path, state);
+  const sha256 = createHash('sha256').update(state).digest('hex');
+  const handoff = store.keep(file, { bytes: state.length, tokens: 7, sha256 });
+  held.unsubscribe();
+  return handoff;
+}
+
+function ask(method: string, path: string): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port, method, path, agent: false }, resolve).on('error', reject).end();
+  });
+}
+const askFor = (method: string, id: string): Promise<IncomingMessage> => ask(method, `/kv/v1/handoffs/${id}`);
+const bodyOf = async (res: IncomingMessage): Promise<unknown> => JSON.parse((await buffer(res)).toString());
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let waits = 0; !holds(); waits += 1) {
+    if (waits > 500) throw new Error('It never came true.');
+    await sleep(10);
+  }
+}
+
+/** Files with states that this process has open, where the system tells. */
+async function openFiles(): Promise<string[]> {
+  const descriptors = '/proc/self/fd';
+  if (!existsSync(descriptors)) return [];
+  const names = await readdir(descriptors);
+  const files = await Promise.all(names.map((name) => readlink(path.join(descriptors, name)).catch(() => '')));
+  return files.filter((file) => file.startsWith(directory.path));
+}
+
+/** A reader that takes one piece of a large state and then no more, when all buffers between are full. */
+async function stuckReader(id: string): Promise<{ res: IncomingMessage; closed: Promise<unknown> }> {
+  const res = await askFor('GET', id);
+  const closed = new Promise((resolve) => res.on('error', () => undefined).on('close', resolve));
+  await new Promise((resolve) => res.once('data', resolve));
+  res.pause();
+  let sent = -1;
+  // A pause of 100 ms in which not a byte is sent is no chance while the sender could send.
+  while (sent !== counters.handoffBytes.sent) {
+    sent = counters.handoffBytes.sent;
+    await sleep(100);
+  }
+  expect(sent).toBeGreaterThan(0);
+  expect(sent).toBeLessThan(LARGE_BYTES);
+  expect(store.size).toBe(1);
+  return { res, closed };
+}
+
+describe('SideChannel', () => {
+  it('sends a state whole and frees it as taken', async () => {
+    const state = randomBytes(300_000);
+    const handoff = await keep(state);
+    const res = await askFor('GET', handoff.id);
+    expect(res.statusCode).toBe(200);
+    expect(res.headers).toMatchObject({
+      'content-type': 'application/octet-stream',
+      'content-length': '300000',
+      'x-baton-kv-sha256': handoff.sha256,
+      'x-baton-kv-fingerprint': FINGERPRINT,
+      'x-baton-kv-tokens': '7',
+    });
+    expect((await buffer(res)).equals(state)).toBe(true);
+    await until(() => store.size === 0);
+    expect(counters.handoffs).toMatchObject({ taken: 1, released: 0 });
+    expect(counters.handoffBytes.sent).toBe(300_000);
+    await until(() => directory.fileCount === 0);
+    expect(existsSync(handoff.file.path)).toBe(false);
+    expect((await askFor('GET', handoff.id)).resume().statusCode).toBe(404);
+  });
+
+  it('keeps a state whose reader breaks off, for the next one', async () => {
+    const state = randomBytes(LARGE_BYTES);
+    const { id } = await keep(state);
+    const { res, closed } = await stuckReader(id);
+    res.destroy();
+    await closed;
+    await sleep(50);
+    expect(store.size).toBe(1);
+    expect(await openFiles()).toEqual([]);
+    expect(counters.handoffBytes.sent).toBeLessThan(LARGE_BYTES);
+    expect((await buffer(await askFor('GET', id))).equals(state)).toBe(true);
+    await until(() => store.size === 0);
+    expect(counters.handoffs).toMatchObject({ taken: 1, released: 0, failed: 0 });
+  });
+
+  it('no longer keeps a state past its deadline when its reader broke off', async () => {
+    await channel.stop();
+    store = newStore(500);
+    await listen();
+    const { id } = await keep(randomBytes(LARGE_BYTES));
+    const { res } = await stuckReader(id);
+    res.destroy();
+    await until(() => store.size === 0);
+    expect(counters.handoffs).toMatchObject({ expired: 1 });
+  });
+
+  it('ends a slow reader when the handoff is released, and frees it', async () => {
+    const { id, file } = await keep(randomBytes(LARGE_BYTES));
+    const { res, closed } = await stuckReader(id);
+    let received = 0;
+    res.on('data', (chunk: Buffer) => (received += chunk.length));
+    res.pause();
+    expect((await askFor('DELETE', id)).resume().statusCode).toBe(204);
+    res.resume();
+    await closed;
+    expect(res.complete).toBe(false);
+    expect(received).toBeLessThan(LARGE_BYTES);
+    expect(counters.handoffs).toMatchObject({ taken: 0, released: 1 });
+    expect(store.size).toBe(0);
+    await until(() => directory.fileCount === 0);
+    expect(existsSync(file.path)).toBe(false);
+  });
+
+  it('frees on DELETE, once', async () => {
+    const { id } = await keep(Buffer.from('KV'));
+    expect((await askFor('DELETE', id)).resume().statusCode).toBe(204);
+    const again = await askFor('DELETE', id);
+    expect(again.statusCode).toBe(404);
+    expect(await bodyOf(again)).toMatchObject({ error: { code: 'handoff_not_found' } });
+    expect(counters.handoffs.released).toBe(1);
+  });
+
+  it('frees a state that cannot be read as failed', async () => {
+    const { id, file } = await keep(Buffer.from('KV'));
+    await rm(file.path);
+    await expect(askFor('GET', id).then((res) => buffer(res))).rejects.toThrow();
+    expect(counters.handoffs).toMatchObject({ failed: 1, taken: 0 });
+    expect(store.size).toBe(0);
+  });
+
+  it.each(['/kv/v1/handoffs/unknown', '/kv/v1/handoffs/', '/kv/v1/handoffs/..%2fx', '/', '/metrics'])(
+    'answers GET %s with 404',
+    async (path) => {
+      const res = await ask('GET', path);
+      expect(res.statusCode).toBe(404);
+      expect(await bodyOf(res)).toMatchObject({ error: { code: 'handoff_not_found' } });
+    },
+  );
+
+  it.each(['POST', 'PUT', 'PATCH'])('answers %s with 405 and keeps the handoff', async (method) => {
+    const { id } = await keep(Buffer.from('KV'));
+    const res = await askFor(method, id);
+    expect(res.statusCode).toBe(405);
+    expect(res.headers.allow).toBe('GET, DELETE');
+    expect(await bodyOf(res)).toMatchObject({ error: { code: 'method_not_allowed' } });
+    expect(store.size).toBe(1);
+  });
+
+  it('cuts the connections that are open when it stops', async () => {
+    const { id } = await keep(randomBytes(LARGE_BYTES));
+    const { res, closed } = await stuckReader(id);
+    await channel.stop();
+    res.resume();
+    await closed;
+    expect(res.complete).toBe(false);
+    expect(counters.handoffs.taken).toBe(0);
+  });
+});
