@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import OpenAI, { APIConnectionError, APIUserAbortError, BadRequestError, NotFoundError } from 'openai';
+import OpenAI, {
+  APIConnectionError,
+  APIUserAbortError,
+  BadRequestError,
+  InternalServerError,
+  NotFoundError,
+} from 'openai';
+import { startEngineDouble } from './support/engine-double.js';
+import { InstanceProcess } from './support/instance-process.js';
 import { startPair, type Pair } from './support/pair.js';
 import { idle } from './support/quiescence.js';
 
@@ -125,5 +133,35 @@ describe('the official openai client, unmodified', () => {
     await expect(long).rejects.toMatchObject({ status: 400, code: 'context_length_exceeded' });
     const nobody = new OpenAI({ baseURL: 'http://127.0.0.1:9/v1', apiKey: 'unused', maxRetries: 0 });
     await expect(nobody.models.list()).rejects.toBeInstanceOf(APIConnectionError);
+  });
+
+  it('raises what goes wrong behind the instance: before the first token, and in the middle of a stream', async () => {
+    const double = await startEngineDouble();
+    const instance = await InstanceProcess.start({
+      BATON_ENGINE_KIND: 'http',
+      BATON_ENGINE_URL: double.url,
+      BATON_COORDINATION_CONNECTOR: 'embedded',
+      BATON_COORDINATION_DECODE_ENDPOINTS: double.url,
+    });
+    const behind = new OpenAI({ baseURL: `${instance.url}/v1`, apiKey: 'unused', maxRetries: 0 });
+    try {
+      double.behave({ ending: { kind: 'status', status: 500 } });
+      const failed = behind.chat.completions.create({ model, messages });
+      await expect(failed).rejects.toBeInstanceOf(InternalServerError);
+      await expect(failed).rejects.toMatchObject({ status: 502, code: 'remote_failed' });
+
+      double.behave(({ leg }) => (leg === 'decode' ? { tokens: 20, ending: { kind: 'reset', afterTokens: 5 } } : {}));
+      let chunks = 0;
+      const read = async (): Promise<void> => {
+        for await (const chunk of await behind.chat.completions.create({ model, messages, stream: true })) {
+          chunks += chunk.choices.length;
+        }
+      };
+      await expect(read()).rejects.toMatchObject({ code: 'remote_reset', type: 'server_error' });
+      expect(chunks).toBeGreaterThanOrEqual(5);
+    } finally {
+      await instance.stop();
+      await double.close();
+    }
   });
 });
