@@ -1,10 +1,15 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 
 const CLIENT_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
 /** A fresh id. No id is a prefix of another (SGLang aborts by prefix), since all have one length. */
 export function newId(): string {
   return randomUUID();
+}
+
+/** A fresh id for a leg of the request with `key`. All have one length, so none is a prefix of another. */
+export function legId(key: string): string {
+  return `${key}-${randomBytes(4).toString('hex')}`;
 }
 
 /** The id that the client sent, when it is safe to repeat in headers and logs; else a fresh one. */

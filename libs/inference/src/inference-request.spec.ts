@@ -30,6 +30,10 @@ describe('inferenceRequest', () => {
     ['generate', { n: 3 }, 1],
     ['generate', { sampling_params: { n: 2 } }, 2],
     ['generate', { sampling_params: null }, 1],
+    ['completions', { prompt: ['a', 'b'], n: 2 }, 4],
+    ['completions', { prompt: [[1, 2], [3]] }, 2],
+    ['completions', { prompt: [1, 2, 3] }, 1],
+    ['completions', { prompt: [] }, 1],
   ] as const)('counts the choices of %s %j: %d', (api, body, count) => {
     expect(choiceCount(inferenceRequest(api, body))).toBe(count);
   });

@@ -1,5 +1,5 @@
 import { FlowValve } from './flow-valve.js';
-import { newId } from './ids.js';
+import { legId, newId } from './ids.js';
 import { isJsonObject, type JsonObject } from './json.js';
 import { isLeg } from './kv-transfer-params.js';
 
@@ -8,13 +8,17 @@ export type InferenceApi = 'completions' | 'chat' | 'generate';
 
 /** A request, whatever its protocol. Immutable: a leg is made from it by {@link legOf}. */
 export interface InferenceRequest {
-  /** The client's id for the client's request; a fresh one for each leg and attempt. */
+  /** The client's id for the client's request; a fresh one for each leg and attempt, which begins with `key`. */
   readonly id: string;
+  /** Made here for each client's request and shared by its legs: what tells, from an engine's id, whose leg it is. */
+  readonly key: string;
   readonly api: InferenceApi;
   /** The JSON body as it came (validated, unknown fields kept). */
   readonly body: JsonObject;
   /** Headers that accompany every leg (`traceparent`, ...); never credentials. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The client's headers by lower-case name, for policies to read. Never sent on. */
+  readonly clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** Whether the answer is a stream of server-sent events. */
   readonly stream: boolean;
   /** Whether somebody else coordinates it: every manager declines it and it runs on this instance. */
@@ -30,13 +34,16 @@ export const LEG_HEADER = 'x-baton-leg';
 export function inferenceRequest(
   api: InferenceApi,
   body: JsonObject,
-  options: { id?: string; headers?: Readonly<Record<string, string>>; isLeg?: boolean; valve?: FlowValve } = {},
+  options: Partial<Pick<InferenceRequest, 'id' | 'headers' | 'clientHeaders' | 'isLeg' | 'valve'>> = {},
 ): InferenceRequest {
+  const key = newId();
   return {
-    id: options.id ?? newId(),
+    id: options.id ?? key,
+    key,
     api,
     body,
     headers: options.headers ?? {},
+    clientHeaders: options.clientHeaders ?? {},
     stream: body['stream'] === true,
     isLeg: options.isLeg === true || isLeg(body),
     valve: options.valve ?? new FlowValve(),
@@ -45,14 +52,22 @@ export function inferenceRequest(
 
 /** A leg of `request`: the same request with another body and a fresh id. */
 export function legOf(request: InferenceRequest, body: JsonObject): InferenceRequest {
-  return { ...request, id: newId(), body, stream: body['stream'] === true, isLeg: true };
+  return { ...request, id: legId(request.key), body, stream: body['stream'] === true, isLeg: true };
 }
 
-/** How many choices the client asked for (`n`; `sampling_params.n` on the token endpoint); 1 when it said nothing. */
-export function choiceCount(request: InferenceRequest): number {
-  const holder = request.api === 'generate' ? request.body['sampling_params'] : request.body;
+/**
+ * How many choices the answer has: `n` (`sampling_params.n` on the token endpoint; 1 when the client said nothing) for
+ * each prompt, of which completions may have several.
+ */
+export function choiceCount({ api, body }: InferenceRequest): number {
+  const holder = api === 'generate' ? body['sampling_params'] : body;
   const n = isJsonObject(holder) ? holder['n'] : undefined;
-  return typeof n === 'number' ? n : 1;
+  return (typeof n === 'number' ? n : 1) * (api === 'completions' ? promptCount(body['prompt']) : 1);
+}
+
+function promptCount(prompt: unknown): number {
+  // A list of numbers is one prompt, as token ids.
+  return Array.isArray(prompt) && typeof prompt[0] !== 'number' ? Math.max(1, prompt.length) : 1;
 }
 
 /** The HTTP path of an api. Source: OpenAI API; vLLM `entrypoints/scale_out/token_in_token_out` for generate. */

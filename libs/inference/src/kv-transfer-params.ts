@@ -19,8 +19,14 @@ export function kvTransferParams(body: JsonObject): JsonObject | undefined {
   return isJsonObject(nested) ? nested : undefined;
 }
 
-/** Whether `body` is itself a leg that somebody else coordinates. */
+/**
+ * Whether `body` is itself a leg that somebody else coordinates. Each protocol marks its legs: vLLM's connectors in
+ * `kv_transfer_params`, TensorRT-LLM by `disaggregated_params`, SGLang by `bootstrap_room`.
+ */
 export function isLeg(body: JsonObject): boolean {
   const params = kvTransferParams(body);
-  return params?.['do_remote_decode'] === true || params?.['do_remote_prefill'] === true;
+  if (params?.['do_remote_decode'] === true || params?.['do_remote_prefill'] === true) return true;
+  return isJsonObject(body['disaggregated_params']) || isGiven(body['bootstrap_room']);
 }
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null;

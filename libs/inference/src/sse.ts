@@ -1,13 +1,14 @@
 import type { InferenceError } from './inference-error.js';
+import { stringifyJson } from './json.js';
 
 const encoder = new TextEncoder();
 
 /** The end mark of a stream. Source: OpenAI API, streaming. */
 export const SSE_DONE: Uint8Array = encoder.encode('data: [DONE]\n\n');
 
-/** One server-sent event with `data` as JSON. */
-export function sseEvent(data: unknown): Uint8Array {
-  return encoder.encode(`data: ${JSON.stringify(data)}\n\n`);
+/** One server-sent event with `data` as JSON, every integer of it exact. */
+export function sseEvent(data: unknown): Buffer {
+  return Buffer.from(`data: ${stringifyJson(data)}\n\n`);
 }
 
 /** The end of a stream that failed: an error event, then the end mark, as vLLM and OpenAI clients expect. */
