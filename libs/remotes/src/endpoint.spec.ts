@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseEndpoint } from './endpoint.js';
+import { parseEndpoint, type EndpointOptions } from './endpoint.js';
 
 describe('parseEndpoint', () => {
   it.each([
@@ -42,4 +42,21 @@ describe('parseEndpoint', () => {
       expect(() => parseEndpoint(url)).toThrow('must be an origin only');
     },
   );
+
+  it('refuses a dialect that it does not know', () => {
+    const options = JSON.parse('{"url":"http://d:1","dialect":"constructor"}') as EndpointOptions;
+    expect(() => parseEndpoint(options)).toThrow(
+      'Endpoint "http://d:1" speaks "constructor", which is none of openai, vllm, sglang, trtllm, llamacpp.',
+    );
+  });
+
+  it('keeps a KV address and a dialect', () => {
+    expect(parseEndpoint({ url: 'http://d:1', kvAddress: '10.0.0.7:8998', dialect: 'sglang' })).toEqual({
+      origin: 'http://d:1',
+      name: 'd:1',
+      kv: { host: '10.0.0.7', ports: [8998] },
+      dialect: 'sglang',
+    });
+    expect(() => parseEndpoint({ url: 'http://d:1', kvAddress: 'nowhere' })).toThrow('KV address "nowhere"');
+  });
 });

@@ -1,3 +1,7 @@
+import type { DialectName } from './dialects/dialect.js';
+import { DIALECT_NAMES } from './dialects/dialects.js';
+import { parseKvAddress, type KvAddress } from './kv-address.js';
+
 /** Another instance (or engine server) that legs can be sent to. */
 export interface Endpoint {
   /** Origin, for example `http://10.0.0.7:8200`; no path. */
@@ -6,18 +10,30 @@ export interface Endpoint {
   readonly name: string;
   /** Sent as `Authorization: Bearer`, to this endpoint only. */
   readonly apiKey?: string;
+  /** Where its KV transfer listens, for connectors that have to say so on the wire. Undefined: the connector's default. */
+  readonly kv?: KvAddress;
+  /** What it speaks. Default `openai`. */
+  readonly dialect?: DialectName;
 }
 
-/** An endpoint as configured: its URL, or its URL and key. */
-export type EndpointOptions = string | { readonly url: string; readonly apiKey?: string };
+/** An endpoint as configured: its URL, or its URL and what else is known of it. */
+export type EndpointOptions =
+  | string
+  | {
+      readonly url: string;
+      readonly apiKey?: string;
+      /** `host:port`, or `host:port,port`; see {@link KvAddress}. */
+      readonly kvAddress?: string;
+      readonly dialect?: DialectName;
+    };
 
 /**
  * Reads a configured endpoint.
  *
- * @throws Error naming the value when it is not an `http:` or `https:` origin.
+ * @throws Error naming the value when it is not an `http:` or `https:` origin, or names a dialect that there is none of.
  */
 export function parseEndpoint(options: EndpointOptions): Endpoint {
-  const { url, apiKey } = typeof options === 'string' ? { url: options, apiKey: undefined } : options;
+  const { url, apiKey, kvAddress, dialect } = typeof options === 'string' ? { url: options } : options;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
     throw new Error(`Endpoint "${url}" must be a URL such as http://10.0.0.7:8200.`);
@@ -26,6 +42,15 @@ export function parseEndpoint(options: EndpointOptions): Endpoint {
   if (pathname !== '/' || `${search}${hash}${username}${password}` !== '') {
     throw new Error(`Endpoint "${url}" must be an origin only: no path, query, fragment, user name or password.`);
   }
+  if (dialect !== undefined && !DIALECT_NAMES.includes(dialect)) {
+    throw new Error(`Endpoint "${url}" speaks "${dialect}", which is none of ${DIALECT_NAMES.join(', ')}.`);
+  }
   const port = parsed.port || (parsed.protocol === 'https:' ? '443' : '80');
-  return { origin: parsed.origin, name: `${parsed.hostname}:${port}`, ...(apiKey ? { apiKey } : {}) };
+  return {
+    origin: parsed.origin,
+    name: `${parsed.hostname}:${port}`,
+    ...(apiKey ? { apiKey } : {}),
+    ...(kvAddress ? { kv: parseKvAddress(kvAddress) } : {}),
+    ...(dialect ? { dialect } : {}),
+  };
 }

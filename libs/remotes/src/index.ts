@@ -1,6 +1,14 @@
+export * from './connector-mismatch.error.js';
+export type * from './dialects/dialect.js';
+export * from './dialects/dialects.js';
 export * from './endpoint.js';
+export type { AnswerReading } from './http/answer-sink.js';
+export * from './http/json-call.js';
 export * from './http/remote-client.js';
+export * from './kv-address.js';
+export type * from './leg-site.js';
 export * from './pickers/endpoint-picker.js';
 export * from './pickers/static.picker.js';
 export * from './remote-pool.js';
 export * from './remote-unavailable.error.js';
+export * from './retry-budget.js';

@@ -4,7 +4,8 @@ import { Observable, of } from 'rxjs';
 import { parseEndpoint, type Endpoint } from './endpoint.js';
 import { RemoteClient } from './http/remote-client.js';
 import type { EndpointPicker } from './pickers/endpoint-picker.js';
-import { RemotePool, type Remote } from './remote-pool.js';
+import type { LegSite } from './leg-site.js';
+import { poolEndpoints, RemotePool } from './remote-pool.js';
 
 const request = inferenceRequest('completions', {});
 const endpoint = parseEndpoint('http://d:1');
@@ -24,7 +25,7 @@ describe('RemotePool', () => {
 
     const resource = pool.pick(request);
     expect(picker).not.toHaveBeenCalled();
-    const remotes: Remote[] = [];
+    const remotes: LegSite[] = [];
     const subscription = resource.subscribe((remote) => remotes.push(remote));
     expect(pick).toHaveBeenCalledWith(request, [endpoint]);
     expect(remotes[0]?.endpoint).toBe(endpoint);
@@ -60,5 +61,31 @@ describe('RemotePool', () => {
     const picker = (): EndpointPicker => ({ pick: () => of(endpoint) });
     expect(new RemotePool([], new RemoteClient(), picker).isEmpty).toBe(true);
     expect(new RemotePool([endpoint], new RemoteClient(), picker).isEmpty).toBe(false);
+  });
+
+  it('hands the picker only those that are not excepted, and fails when none is left', () => {
+    const other = parseEndpoint('http://d:2');
+    const pick = jest.fn((_request: unknown, endpoints: readonly Endpoint[]) => of(...endpoints.slice(0, 1)));
+    const pool = new RemotePool([endpoint, other], new RemoteClient(), () => ({ pick }));
+    const next = jest.fn();
+    pool.pick(request, { except: new Set([endpoint]) }).subscribe(next);
+    expect(pick).toHaveBeenCalledWith(request, [other]);
+    expect(next).toHaveBeenCalledWith(expect.objectContaining({ endpoint: other }));
+    pool.pick(request, { except: new Set() }).subscribe();
+    expect(pick).toHaveBeenLastCalledWith(request, [endpoint, other]);
+    const error = jest.fn();
+    pool.pick(request, { except: new Set([endpoint, other]) }).subscribe({ error });
+    expect(error).toHaveBeenCalledWith(expect.objectContaining({ reason: 'no_endpoint', status: 503 }));
+    expect(pick).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe('poolEndpoints', () => {
+  it('gives each endpoint the dialect of the pool, unless it names its own', () => {
+    expect(poolEndpoints(['http://a:1', { url: 'http://b:1', dialect: 'vllm' }], 'sglang')).toEqual([
+      { origin: 'http://a:1', name: 'a:1', dialect: 'sglang' },
+      { origin: 'http://b:1', name: 'b:1', dialect: 'vllm' },
+    ]);
+    expect(poolEndpoints(['http://a:1'])).toEqual([{ origin: 'http://a:1', name: 'a:1' }]);
   });
 });

@@ -13,11 +13,25 @@ export class RemoteUnavailableError extends InferenceError {
     readonly endpoint: string,
     readonly reason: UnavailableReason,
     cause?: unknown,
+    /** The HTTP status that the remote answered with, if it did. */
+    readonly upstreamStatus?: number,
   ) {
     const status = reason === 'timeout' ? 504 : reason === 'busy' || reason === 'no_endpoint' ? 503 : 502;
     super(MESSAGES[reason], { status, code: `remote_${reason}`, type: 'server_error', cause });
   }
+
+  /**
+   * Whether another instance may be asked at once: for sure nothing was computed. A 500 comes from the engine itself,
+   * after work that may have been done; a 429 asks for less, not for the same elsewhere.
+   */
+  get isRetryable(): boolean {
+    if (this.upstreamStatus === undefined) return this.reason === 'connect';
+    return RETRYABLE_STATUSES.has(this.upstreamStatus);
+  }
 }
+
+/** What a gateway says of an engine that it did not reach, and an engine of a queue that is full. */
+const RETRYABLE_STATUSES = new Set([502, 503, 504]);
 
 const MESSAGES: Readonly<Record<UnavailableReason, string>> = {
   no_endpoint: 'No remote instance is configured for this leg.',

@@ -1,8 +1,9 @@
-import { bytesPart, completeEventsLength, type ResponsePart } from '@baton/inference';
+import { bytesPart, completeEventsLength, InferenceError, type ResponsePart } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Observable, type Subscriber } from 'rxjs';
-import { EventStreamSink, WholeBodySink, type AnswerSink } from './answer-sink.js';
+import type { AnswerTranslator } from '../dialects/dialect.js';
+import { EventStreamSink, WholeBodySink, type AnswerReading, type AnswerSink } from './answer-sink.js';
 
 interface Outcome {
   readonly parts: Buffer[];
@@ -25,8 +26,10 @@ function feed(chunks: readonly Buffer[], sinkFor: (subscriber: Subscriber<Respon
   return { parts, end };
 }
 
-const events = (chunks: readonly Buffer[], maxEventBytes = 1 << 20): Outcome =>
-  feed(chunks, (subscriber) => new EventStreamSink(subscriber, maxEventBytes));
+const events = (chunks: readonly Buffer[], maxEventBytes = 1 << 20, reading: Partial<AnswerReading> = {}): Outcome =>
+  feed(chunks, (subscriber) => new EventStreamSink(subscriber, maxEventBytes, { choices: 1, ...reading }));
+
+const FINISH = 'data: {"choices":[{"index":0,"finish_reason":"stop"}]}';
 
 /** `bytes` cut at the given places. */
 function cutAt(bytes: Buffer, places: readonly number[]): Buffer[] {
@@ -35,7 +38,7 @@ function cutAt(bytes: Buffer, places: readonly number[]): Buffer[] {
 }
 
 const lineEnd = fc.constantFrom('\n', '\r\n', '\r');
-const word = fc.string({ unit: fc.constantFrom('a', ' ', ':', '{', '"', 'é', '漢', '🦊', '👩‍👩‍👧', 'data: [DONE]') });
+const word = fc.string({ unit: fc.constantFrom('a', ' ', ':', '{', '"', 'é', '漢', '🦊', '👩‍👩‍👧', 'data: ') });
 const event = fc.record({ kind: fc.constantFrom('data: ', 'data:', ': ', 'event: ping', 'id: '), word });
 const places = fc.array(fc.nat(), { maxLength: 40 });
 
@@ -50,6 +53,7 @@ const stream = fc
     [
       'data: first',
       ...body.map(({ kind, word }) => `${kind}${word}`),
+      FINISH,
       'data: [DONE]',
       ...after.map((comment) => `:${comment}`),
     ]
@@ -94,34 +98,31 @@ describe('EventStreamSink', () => {
   });
 
   it('emits an event as soon as it is whole', () => {
-    expect(
-      events([Buffer.from('data: a\n\nda'), Buffer.from('ta: b\n'), Buffer.from('\ndata: [DONE]\n\n')]).parts.map(
-        String,
-      ),
-    ).toEqual(['data: a\n\n', 'data: b\n\ndata: [DONE]\n\n']);
+    const chunks = ['data: a\n\nda', 'ta: b\n', `\n${FINISH}\n\ndata: [DONE]\n\n`].map((text) => Buffer.from(text));
+    expect(events(chunks).parts.map(String)).toEqual(['data: a\n\n', `data: b\n\n${FINISH}\n\ndata: [DONE]\n\n`]);
   });
 
-  it('is whole when a keep-alive comment follows the end mark in a chunk of its own', () => {
-    const chunks = ['data: a\n\n', 'data: [DONE]\n\n', ': ping\n\n'].map((text) => Buffer.from(text));
+  it('is whole when a keep-alive comment comes before the end mark, or after it in a chunk of its own', () => {
+    const chunks = [`${FINISH}\n\n`, ': ping\n\ndata: [DONE]\n\n', ': ping\n\n'].map((text) => Buffer.from(text));
     expect(events(chunks).end).toBe('complete');
   });
 
-  it.each(['data: [DONE]\n\n', 'data:{"error":{"message":"no"}}\n\ndata: [DONE]\n\n'])(
-    'takes %j for a failure before the first token: nothing is passed on',
-    (text) => {
-      const failed = { parts: [], end: { status: 502, code: 'upstream_failed' } };
-      expect(events([Buffer.from(text)])).toMatchObject(failed);
-      expect(events([Buffer.from(': ping\n\n'), Buffer.from(text)]).end).toMatchObject(failed.end);
-    },
-  );
-
-  it('passes an error on that comes after the first token', () => {
-    const text = 'data: a\n\ndata: {"error":{"message":"no"}}\n\ndata: [DONE]\n\n';
-    expect(events([Buffer.from(text)])).toMatchObject({ parts: [Buffer.from(text)], end: 'complete' });
+  it.each([
+    ['upstream_incomplete', 'data: [DONE]\n\n'],
+    ['upstream_error_event', 'data:{"error":{"message":"no"}}\n\ndata: [DONE]\n\n'],
+    ['upstream_aborted', 'data: {"choices":[{"index":0,"finish_reason":"abort"}]}\n\ndata: [DONE]\n\n'],
+  ])('fails with %s, and passes on nothing but what came before', (code, text) => {
+    const failed = { status: 502, code };
+    expect(events([Buffer.from(text)])).toMatchObject({ parts: [], end: failed });
+    expect(events([Buffer.from('data: a\n\n'), Buffer.from(text)])).toMatchObject({
+      parts: [Buffer.from('data: a\n\n')],
+      end: failed,
+    });
   });
 
-  it('is whole when a comment comes before the end mark in its chunk', () => {
-    expect(events([Buffer.from('data: a\n\n'), Buffer.from(': ping\n\ndata: [DONE]\n\n')]).end).toBe('complete');
+  it('wants as many choices to end as were asked for', () => {
+    const text = Buffer.from(`${FINISH}\n\ndata: [DONE]\n\n`);
+    expect(events([text], 1 << 20, { choices: 2 }).end).toMatchObject({ code: 'upstream_incomplete' });
   });
 
   it('does not keep more of an unfinished event than its bound', () => {
@@ -135,6 +136,48 @@ describe('EventStreamSink', () => {
 
   it('fails when nothing came', () => {
     expect(events([]).end).toMatchObject({ status: 502, code: 'upstream_truncated' });
+  });
+});
+
+describe('EventStreamSink with a translator', () => {
+  /** Doubles each event; `{"stop":true}` ends the one choice. */
+  const translator = (sendsNoMark = false): AnswerTranslator => {
+    let isWhole = false;
+    return {
+      whole: () => ({}),
+      event: (data) => {
+        if (data['bad'] === true) throw new InferenceError('No.', { status: 502, code: 'bad_upstream_answer' });
+        isWhole ||= data['stop'] === true;
+        return data['stop'] === true ? [{ choices: [{ index: 0, finish_reason: 'stop' }] }] : [data, data];
+      },
+      ...(sendsNoMark ? { isWhole: () => isWhole } : {}),
+    };
+  };
+  const translated = (text: string, sendsNoMark?: boolean): Outcome =>
+    events([Buffer.from(text)], 1 << 20, { translator: translator(sendsNoMark) });
+  const TWICE = 'data: {"a":9007199254740993}\n\n'.repeat(2);
+
+  it('writes each event as it says, whatever the line ends, with every digit, and keeps comments', () => {
+    const text =
+      'data:{"a":\r\ndata: 9007199254740993}\r\n\r\n: ping\n\nevent: x\n\ndata: {"stop":true}\r\rdata: [DONE]\n\n';
+    const { parts, end } = translated(text);
+    expect(end).toBe('complete');
+    expect(Buffer.concat(parts).toString()).toBe(`${TWICE}: ping\n\nevent: x\n\n${FINISH}\n\ndata: [DONE]\n\n`);
+  });
+
+  it('adds the end mark where the server sends none, once every choice has ended', () => {
+    const { parts, end } = translated('data: {"stop":true}\n\n', true);
+    expect(end).toBe('complete');
+    expect(Buffer.concat(parts).toString()).toBe(`${FINISH}\n\ndata: [DONE]\n\n`);
+    expect(translated('data: {"a":1}\n\n', true).end).toMatchObject({ code: 'upstream_truncated' });
+    expect(translated('data: {"stop":true}\n\n').end).toMatchObject({ code: 'upstream_truncated' });
+    expect(Buffer.concat(translated('data: {"stop":true}\n\ndata: [DONE]\n\n', true).parts).toString()).toBe(
+      `${FINISH}\n\ndata: [DONE]\n\n`,
+    );
+  });
+
+  it.each(['data: no\n\n', 'data: [1]\n\n', 'data: {"bad":true}\n\n'])('fails at %j', (text) => {
+    expect(translated(text)).toMatchObject({ parts: [], end: { status: 502, code: 'bad_upstream_answer' } });
   });
 });
 

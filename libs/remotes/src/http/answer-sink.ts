@@ -1,61 +1,101 @@
-import { bytesPart, completeEventsLength, endsWithDone, InferenceError, type ResponsePart } from '@baton/inference';
+import {
+  bytesPart,
+  completeEventsLength,
+  SSE_DONE,
+  TruthfulEvents,
+  upstreamError,
+  type ResponsePart,
+} from '@baton/inference';
 import type { Subscriber } from 'rxjs';
+import type { AnswerTranslator } from '../dialects/dialect.js';
+import { TranslatedEvents } from './translated-events.js';
 
 /** Takes the body of one upstream answer, chunk by chunk. */
 export interface AnswerSink {
+  /** Whether the upstream has said its last word, although its body goes on. */
+  readonly isOver: boolean;
   data(chunk: Buffer): void;
   /** The body is complete. */
   end(): void;
 }
 
+/** How an answer of an engine is read. */
+export interface AnswerReading {
+  /** How many choices it must have. */
+  readonly choices: number;
+  /** Undefined for a server whose answers are in the field's form. */
+  readonly translator?: AnswerTranslator | undefined;
+}
+
 const NOTHING = Buffer.alloc(0);
-const COLON = 0x3a;
-/** The start of a stream that is over before its first token: an error event, or nothing but the end mark. */
-const NO_ANSWER = /^data: ?(\[DONE\]|\{\s*"error")/;
-const LONGEST_START = 32;
 
 /**
- * Forwards server-sent events as they came, but only whole ones: an event that the upstream did not finish is
- * never begun on the client's side, so an error event can always follow. A stream without the end mark
- * (`data: [DONE]`) was cut short and fails.
+ * Forwards server-sent events as they came (or translated), but only whole ones: an event that the upstream did not
+ * finish is never begun on the client's side, so an error event can always follow. What the events say is judged by
+ * {@link TruthfulEvents}: a stream that failed, or was cut short, fails here too.
  */
 export class EventStreamSink implements AnswerSink {
   #unfinished: Buffer = NOTHING;
-  #last: Buffer = NOTHING;
-  #hasBegun = false;
+  #isOver = false;
+  readonly #truth: TruthfulEvents;
+  readonly #translated: TranslatedEvents | undefined;
 
   constructor(
     private readonly subscriber: Subscriber<ResponsePart>,
     private readonly maxEventBytes: number,
-  ) {}
+    reading: AnswerReading,
+  ) {
+    this.#truth = new TruthfulEvents({ choices: reading.choices });
+    this.#translated = reading.translator && new TranslatedEvents(reading.translator);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
 
   data(chunk: Buffer): void {
     const bytes = this.#unfinished.length === 0 ? chunk : Buffer.concat([this.#unfinished, chunk]);
     const length = completeEventsLength(bytes);
     this.#unfinished = length === bytes.length ? NOTHING : bytes.subarray(length);
     if (this.#unfinished.length > this.maxEventBytes) {
-      this.subscriber.error(badAnswer(`An upstream event is longer than ${this.maxEventBytes} bytes.`));
+      this.subscriber.error(
+        upstreamError('bad_upstream_answer', `An upstream event is longer than ${this.maxEventBytes} bytes.`),
+      );
     } else if (length > 0) {
-      const events = bytes.subarray(0, length);
-      // Before its first token nothing is lost: the failure is one that somebody else may make good.
-      if (!this.#hasBegun && NO_ANSWER.test(events.toString('latin1', 0, LONGEST_START))) {
-        return this.subscriber.error(badAnswer('The upstream failed before its first token.', 'upstream_failed'));
-      }
-      this.#hasBegun ||= events[0] !== COLON;
-      // A comment (a keep-alive) behind the end mark does not take the mark back.
-      if (events[0] !== COLON || !endsWithDone(this.#last)) this.#last = events;
-      this.subscriber.next(bytesPart(events));
+      this.#takeEvents(bytes.subarray(0, length));
     }
   }
 
   end(): void {
-    if (endsWithDone(this.#last)) this.subscriber.complete();
-    else this.subscriber.error(badAnswer('The upstream stream ended before its end mark.', 'upstream_truncated'));
+    if (this.#translated?.lacksEndMark === true) this.#judge(Buffer.from(SSE_DONE));
+    if (this.subscriber.closed) return;
+    const error = this.#truth.end();
+    if (error === undefined) this.subscriber.complete();
+    else this.subscriber.error(error);
+  }
+
+  #takeEvents(events: Buffer): void {
+    let translated: Buffer;
+    try {
+      translated = this.#translated === undefined ? events : this.#translated.take(events);
+    } catch (error) {
+      return this.subscriber.error(error);
+    }
+    if (translated.length > 0) this.#judge(translated);
+  }
+
+  #judge(events: Buffer): void {
+    const { forward, error } = this.#truth.take(events);
+    if (forward.length > 0) this.subscriber.next(bytesPart(forward));
+    if (error === undefined) return;
+    this.#isOver = true;
+    this.subscriber.error(error);
   }
 }
 
 /** Keeps a whole answer, up to a bound, and hands it over at its end. */
 export class WholeBodySink implements AnswerSink {
+  readonly isOver = false;
   readonly #chunks: Buffer[] = [];
   #length = 0;
 
@@ -68,7 +108,9 @@ export class WholeBodySink implements AnswerSink {
   data(chunk: Buffer): void {
     this.#length += chunk.length;
     if (this.#length > this.maxBytes) {
-      this.subscriber.error(badAnswer(`The upstream answer is longer than ${this.maxBytes} bytes.`));
+      this.subscriber.error(
+        upstreamError('bad_upstream_answer', `The upstream answer is longer than ${this.maxBytes} bytes.`),
+      );
     } else {
       this.#chunks.push(chunk);
     }
@@ -77,9 +119,4 @@ export class WholeBodySink implements AnswerSink {
   end(): void {
     this.finish(Buffer.concat(this.#chunks, this.#length));
   }
-}
-
-/** The upstream's answer cannot be used; never the client's fault. */
-export function badAnswer(message: string, code = 'bad_upstream_answer'): InferenceError {
-  return new InferenceError(message, { status: 502, code });
 }

@@ -1,7 +1,8 @@
-import type { FlowValve, ResponsePart } from '@baton/inference';
+import { upstreamError, type FlowValve, type ResponsePart } from '@baton/inference';
+import { Readable } from 'node:stream';
 import { Observable, type Subscriber } from 'rxjs';
 import type { Dispatcher } from 'undici';
-import { badAnswer, EventStreamSink, WholeBodySink, type AnswerSink } from './answer-sink.js';
+import { EventStreamSink, WholeBodySink, type AnswerReading, type AnswerSink } from './answer-sink.js';
 import { connectionError, statusError } from './upstream-error.js';
 
 /** One HTTP call to another process. */
@@ -13,13 +14,16 @@ export interface HttpCall {
   readonly path: string;
   /** Its own: undici may hold on to it. */
   readonly headers: Record<string, string>;
-  readonly body?: string | Buffer;
-  /** Whether the answer must be server-sent events. */
-  readonly stream: boolean;
+  /** In one piece, or in pieces that are sent one after another without being joined. */
+  readonly body?: string | readonly Uint8Array[];
+  /** How the server-sent events of the answer are read; undefined when the answer must not be a stream. */
+  readonly events?: AnswerReading | undefined;
   readonly valve: FlowValve;
   /** From the request sent to the head of the answer. */
   readonly headTimeoutMs: number;
   readonly bounds: CallBounds;
+  /** The call was sent, and this side has left it before the upstream ended its answer. */
+  readonly onLeft?: (() => void) | undefined;
 }
 
 /** What a call may take. */
@@ -45,8 +49,7 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
         origin: call.origin,
         path: call.path,
         method: call.method,
-        headers: call.headers,
-        body: call.body ?? null,
+        ...contentOf(call),
         headersTimeout: call.headTimeoutMs,
         bodyTimeout: call.bounds.idleTimeoutMs,
       },
@@ -62,15 +65,19 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
           sink = sinkFor(subscriber, call, status, headers['content-type']);
         },
         onResponseData(_controller, chunk) {
-          sink?.data(chunk);
+          if (!subscriber.closed) sink?.data(chunk);
         },
         onResponseEnd() {
           controller = undefined;
-          sink?.end();
+          if (!subscriber.closed) sink?.end();
         },
         onResponseError(_controller, error) {
           controller = undefined;
-          if (!subscriber.closed) subscriber.error(connectionError(call.name, error));
+          if (subscriber.closed) return;
+          const failure = connectionError(call.name, error);
+          // The upstream goes on with what took it too long.
+          if (failure.reason === 'timeout') call.onLeft?.();
+          subscriber.error(failure);
         },
       },
     );
@@ -80,7 +87,11 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
         else controller?.pause();
       }),
     );
-    return () => controller?.abort(new CallCancelled());
+    return () => {
+      if (controller === undefined) return;
+      controller.abort(new CallCancelled());
+      if (sink?.isOver !== true) call.onLeft?.();
+    };
   });
 }
 
@@ -89,19 +100,36 @@ class CallCancelled extends Error {
   override readonly name = 'CallCancelled';
 }
 
+/** Several pieces need their length said: without it they would go out as chunks, which not every server takes. */
+function contentOf({ body, headers }: HttpCall): Pick<Dispatcher.DispatchOptions, 'headers' | 'body'> {
+  if (body === undefined || typeof body === 'string') return { headers, body: body ?? null };
+  const [first, ...rest] = body;
+  if (first === undefined || rest.length === 0) return { headers, body: first ?? null };
+  const length = body.reduce((sum, piece) => sum + piece.byteLength, 0);
+  return {
+    headers: { ...headers, 'content-length': String(length) },
+    body: Readable.from(body, { objectMode: false }),
+  };
+}
+
 function sinkFor(
   subscriber: Subscriber<ResponsePart>,
-  call: HttpCall,
+  { name, events, bounds }: HttpCall,
   status: number,
   contentType: string | string[] | undefined,
 ): AnswerSink {
   const isOk = status >= 200 && status < 300;
   const isEventStream = String(contentType).startsWith('text/event-stream');
-  if (isOk && call.stream && isEventStream) return new EventStreamSink(subscriber, call.bounds.maxEventBytes);
-  return new WholeBodySink(subscriber, call.bounds.maxAnswerBytes, (body) => {
-    if (!isOk) subscriber.error(statusError(call.name, status, body));
-    else if (call.stream) subscriber.error(badAnswer('The remote instance did not answer with an event stream.'));
-    else {
+  if (isOk && events !== undefined && isEventStream) {
+    return new EventStreamSink(subscriber, bounds.maxEventBytes, events);
+  }
+  return new WholeBodySink(subscriber, bounds.maxAnswerBytes, (body) => {
+    if (!isOk) subscriber.error(statusError(name, status, body));
+    else if (events !== undefined) {
+      subscriber.error(
+        upstreamError('bad_upstream_answer', 'The remote instance did not answer with an event stream.'),
+      );
+    } else {
       subscriber.next({ kind: 'bytes', bytes: body });
       subscriber.complete();
     }

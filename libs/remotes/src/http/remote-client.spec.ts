@@ -79,6 +79,10 @@ async function until(condition: () => boolean): Promise<void> {
   }
 }
 
+/** An answer of which every choice has ended; its spacing is its own. */
+const WHOLE = '{"choices": [{"index":0,"text":"x","finish_reason":"stop"}], "odd": 12345678901234567890}';
+const FINISH = sseEvent({ choices: [{ index: 0, finish_reason: 'stop' }] });
+
 const json = inferenceRequest('completions', { prompt: 'x' });
 const streamed = inferenceRequest('chat', { messages: [], stream: true });
 
@@ -89,8 +93,8 @@ describe('RemoteClient.run', () => {
       got.headers = request.headers;
       got.body = await bodyOf(request);
       response.setHeader('content-type', 'application/json');
-      response.write('{"choices": [],');
-      response.end(' "n":1}');
+      response.write(WHOLE.slice(0, 12));
+      response.end(WHOLE.slice(12));
     });
     const leg = inferenceRequest(
       'generate',
@@ -99,7 +103,7 @@ describe('RemoteClient.run', () => {
     );
     const parts = await lastValueFrom(client().run(endpoint, leg).pipe(toArray()));
     expect(parts).toHaveLength(1);
-    expect(bytesOf(parts).toString()).toBe('{"choices": [], "n":1}');
+    expect(bytesOf(parts).toString()).toBe(WHOLE);
     expect(seen).toEqual(['POST /inference/v1/generate']);
     expect(JSON.parse(got.body ?? '')).toEqual(leg.body);
     expect(got.headers).toMatchObject({
@@ -116,7 +120,7 @@ describe('RemoteClient.run', () => {
     const keys: unknown[] = [];
     const { endpoint } = await upstream((request, response) => {
       keys.push(request.headers.authorization);
-      response.end('{"choices":[]}');
+      response.end(WHOLE);
     });
     const remotes = client();
     const smuggled = inferenceRequest('completions', {}, { headers: { authorization: 'Bearer of the client' } });
@@ -129,13 +133,13 @@ describe('RemoteClient.run', () => {
     ['chat', '/v1/chat/completions'],
     ['generate', '/inference/v1/generate'],
   ] as const)('sends %s to %s', async (api, path) => {
-    const { endpoint, seen } = await upstream((_request, response) => response.end('{"choices":[]}'));
+    const { endpoint, seen } = await upstream((_request, response) => response.end(WHOLE));
     await lastValueFrom(client().run(endpoint, inferenceRequest(api, {})));
     expect(seen).toEqual([`POST ${path}`]);
   });
 
   it('is cold, and sends anew for each subscription', async () => {
-    const { endpoint, seen } = await upstream((_request, response) => response.end('{"choices":[]}'));
+    const { endpoint, seen } = await upstream((_request, response) => response.end(WHOLE));
     const answer = client().run(endpoint, json);
     expect(seen).toEqual([]);
     await lastValueFrom(answer);
@@ -144,7 +148,7 @@ describe('RemoteClient.run', () => {
   });
 
   it('gives a stream in whole events, with the same bytes', async () => {
-    const whole = Buffer.concat([sseEvent({ text: 'Ünïcode 🦊' }), sseEvent({ n: 2 }), SSE_DONE]);
+    const whole = Buffer.concat([sseEvent({ text: 'Ünïcode 🦊' }), FINISH, SSE_DONE]);
     const { endpoint } = await upstream(async (request, response) => {
       expect(request.headers.accept).toBe('text/event-stream');
       response.setHeader('content-type', 'text/event-stream; charset=utf-8');
@@ -162,9 +166,9 @@ describe('RemoteClient.run', () => {
   it('reads past informational answers', async () => {
     const { endpoint } = await upstream((_request, response) => {
       response.writeProcessing();
-      response.writeEarlyHints({ link: '</x>; rel=preload' }, () => response.end('{"choices":[],"a":1}'));
+      response.writeEarlyHints({ link: '</x>; rel=preload' }, () => response.end(WHOLE));
     });
-    expect(bytesOf([await lastValueFrom(client().run(endpoint, json))]).toString()).toBe('{"choices":[],"a":1}');
+    expect(bytesOf([await lastValueFrom(client().run(endpoint, json))]).toString()).toBe(WHOLE);
   });
 });
 
@@ -212,17 +216,21 @@ describe('an answer that breaks off', () => {
   });
 
   it.each([
-    ['a page', '<html></html>'],
-    ['nothing', ''],
-    ['JSON cut short', '{"id":"x","choices":[{"te'],
-    ['an error', '{"error":{"message":"no"}}'],
-    ['no choices', '{"id":"x"}'],
-    ['a list', '[]'],
-  ])('does not take %s with status 200 for an answer', async (_what, body) => {
+    ['a page', '<html></html>', 'bad_upstream_answer'],
+    ['nothing', '', 'bad_upstream_answer'],
+    ['JSON cut short', '{"id":"x","choices":[{"te', 'bad_upstream_answer'],
+    ['no choices', '{"id":"x"}', 'bad_upstream_answer'],
+    ['a list', '[]', 'bad_upstream_answer'],
+    ['an error', '{"error":{"message":"no"}}', 'upstream_error_event'],
+    ['a flat error', '{"object":"error","message":"no"}', 'upstream_error_event'],
+    ['an abort', '{"choices":[{"index":0,"finish_reason":"abort"}]}', 'upstream_aborted'],
+    ['an unfinished choice', '{"choices":[{"index":0,"finish_reason":null}]}', 'upstream_incomplete'],
+    ['too few choices', '{"choices":[]}', 'upstream_incomplete'],
+  ])('does not take %s with status 200 for an answer', async (_what, body, code) => {
     const { endpoint } = await upstream((_request, response) => response.end(body));
     expect(await outcome(client().run(endpoint, json))).toMatchObject({
       parts: [],
-      error: { status: 502, code: 'bad_upstream_answer' },
+      error: { status: 502, code },
     });
   });
 
@@ -339,7 +347,7 @@ describe('a status', () => {
 
 describe('unsubscribing', () => {
   it('before the connection is there sends nothing', async () => {
-    const { endpoint, seen } = await upstream((_request, response) => response.end('{"choices":[]}'));
+    const { endpoint, seen } = await upstream((_request, response) => response.end(WHOLE));
     const remotes = client();
     remotes.run(endpoint, json).subscribe().unsubscribe();
     await lastValueFrom(remotes.run(endpoint, inferenceRequest('chat', {})));
@@ -386,7 +394,7 @@ describe('unsubscribing', () => {
   });
 
   it('twice is safe, and so is unsubscribing what is complete', async () => {
-    const { endpoint, sockets } = await upstream((_request, response) => response.end('{"choices":[]}'));
+    const { endpoint, sockets } = await upstream((_request, response) => response.end(WHOLE));
     const remotes = client();
     const answer = remotes.run(endpoint, json);
     let complete: () => void = () => undefined;
@@ -415,7 +423,7 @@ describe('back-pressure', () => {
         await once(response, 'drain');
         state.isBlocked = false;
       }
-      response.end(SSE_DONE);
+      response.end(Buffer.concat([FINISH, SSE_DONE]));
     };
 
   /** Until the upstream's write() is refused and stays refused: what is under way fills the sockets, and no more. */
@@ -451,7 +459,7 @@ describe('back-pressure', () => {
     expect(received).toBe(atClose);
     valve.open();
     await done;
-    expect(received).toBe(EVENTS * EVENT.length + SSE_DONE.length);
+    expect(received).toBe(EVENTS * EVENT.length + FINISH.length + SSE_DONE.length);
   });
 
   it('holds a stream back whose valve was closed before its connection was there', async () => {
@@ -470,7 +478,7 @@ describe('back-pressure', () => {
     expect(received).toBe(0);
     valve.open();
     await done;
-    expect(received).toBe(EVENTS * EVENT.length + SSE_DONE.length);
+    expect(received).toBe(EVENTS * EVENT.length + FINISH.length + SSE_DONE.length);
   });
 
   it('lets a paused call be cancelled', async () => {

@@ -1,8 +1,18 @@
-import { API_PATHS, FlowValve, LEG_HEADER, type InferenceRequest, type ResponsePart } from '@baton/inference';
-import { tap, type Observable } from 'rxjs';
+import {
+  choiceCount,
+  FlowValve,
+  jsonChunks,
+  LEG_HEADER,
+  type InferenceRequest,
+  type ResponsePart,
+} from '@baton/inference';
+import { defer, map, type Observable } from 'rxjs';
 import { Agent } from 'undici';
+import { dialectOf } from '../dialects/dialects.js';
 import type { Endpoint } from '../endpoint.js';
-import { assertAnswer } from './assert-answer.js';
+import { AbortCalls } from './abort-calls.js';
+import type { AnswerReading } from './answer-sink.js';
+import { readAnswer } from './read-answer.js';
 import { sendCall, type CallBounds, type HttpCall } from './call.js';
 
 /** Bounds of calls to other processes. */
@@ -26,11 +36,12 @@ export interface RemoteClientOptions {
 
 /** What a call sends besides its defaults. */
 export type CallRequest = Pick<HttpCall, 'method' | 'path'> &
-  Partial<Pick<HttpCall, 'headers' | 'body' | 'stream' | 'valve' | 'headTimeoutMs'>>;
+  Partial<Pick<HttpCall, 'headers' | 'body' | 'events' | 'valve' | 'headTimeoutMs' | 'onLeft'>>;
 
 /** The HTTP client to other instances and to engine servers. One per trust domain: sockets are never shared across. */
 export class RemoteClient {
   readonly #agent: Agent;
+  readonly #aborts = new AbortCalls();
   readonly #bounds: CallBounds;
   readonly #headTimeoutMs: number;
   readonly #answerTimeoutMs: number;
@@ -52,48 +63,56 @@ export class RemoteClient {
     };
   }
 
-  /** Runs `leg` on `endpoint`. Cold; unsubscribing closes the connection, which aborts the leg there. */
+  /**
+   * Runs `leg` on `endpoint`, in its dialect. Cold; unsubscribing aborts the leg there: closes the connection, and tells
+   * the server as well when its dialect has a call for that. An answer that says it failed, or is not whole, fails.
+   */
   run(endpoint: Endpoint, leg: InferenceRequest): Observable<ResponsePart> {
-    const answer = this.call(endpoint, {
-      method: 'POST',
-      path: API_PATHS[leg.api],
-      headers: {
-        ...leg.headers,
-        'content-type': 'application/json',
-        accept: leg.stream ? 'text/event-stream' : 'application/json',
-        'x-request-id': leg.id,
-        [LEG_HEADER]: '1',
-      },
-      body: JSON.stringify(leg.body),
-      stream: leg.stream,
-      valve: leg.valve,
-      headTimeoutMs: leg.stream ? this.#headTimeoutMs : this.#answerTimeoutMs,
+    return defer(() => {
+      const dialect = dialectOf(endpoint.dialect);
+      const { path, body } = dialect.call(leg);
+      const reading: AnswerReading = { choices: choiceCount(leg), translator: dialect.translator?.(leg) };
+      const answer = this.call(endpoint, {
+        method: 'POST',
+        path,
+        headers: {
+          ...leg.headers,
+          'content-type': 'application/json',
+          accept: leg.stream ? 'text/event-stream' : 'application/json',
+          'x-request-id': leg.id,
+          [LEG_HEADER]: '1',
+        },
+        body: jsonChunks(body),
+        events: leg.stream ? reading : undefined,
+        valve: leg.valve,
+        headTimeoutMs: leg.stream ? this.#headTimeoutMs : this.#answerTimeoutMs,
+        onLeft: () => {
+          const abort = dialect.abort(leg);
+          if (abort !== undefined) this.#aborts.send(endpoint, abort);
+        },
+      });
+      return leg.stream ? answer : answer.pipe(map((part) => readAnswer(part, reading)));
     });
-    return leg.stream ? answer : answer.pipe(tap(assertAnswer));
   }
 
   /** Sends any call to `endpoint`. Cold. */
   call(endpoint: Endpoint, request: CallRequest): Observable<ResponsePart> {
-    const { method, path, headers = {}, body, stream = false, valve = new FlowValve() } = request;
-    const { headTimeoutMs = this.#headTimeoutMs } = request;
+    const { headers = {}, valve = new FlowValve(), headTimeoutMs = this.#headTimeoutMs } = request;
     const { origin, name, apiKey } = endpoint;
-    const sent = apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` };
     return sendCall(this.#agent, {
+      ...request,
       origin,
       name,
-      method,
-      path,
-      headers: sent,
-      body,
-      stream,
+      headers: apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` },
       valve,
       headTimeoutMs,
       bounds: this.#bounds,
     });
   }
 
-  /** Closes every socket. */
+  /** Closes every socket. Waits for the aborts that are on their way, two seconds at most. */
   async close(): Promise<void> {
     await this.#agent.destroy();
+    await this.#aborts.settled();
   }
 }

@@ -1,7 +1,6 @@
-import { InferenceError, parseJson, readErrorBody } from '@baton/inference';
+import { InferenceError, parseJson, readErrorBody, upstreamError } from '@baton/inference';
 import { errors } from 'undici';
 import { RemoteUnavailableError } from '../remote-unavailable.error.js';
-import { badAnswer } from './answer-sink.js';
 
 /** What a failed connection means. undici's error codes: `docs/docs/api/Errors.md`. */
 export function connectionError(endpoint: string, error: unknown): RemoteUnavailableError {
@@ -26,9 +25,9 @@ export function statusError(endpoint: string, status: number, body: Buffer): Inf
   const cause = new Error(`HTTP ${status} from ${endpoint}: ${(said?.message ?? text).slice(0, 256)}`);
   if (CLIENT_FAULTS.has(status) && said !== undefined)
     return new InferenceError(said.message, { status, ...said, cause });
-  if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause);
-  if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause);
-  return badAnswer(`The remote instance refused the leg (HTTP ${status}).`, 'remote_refused');
+  if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause, status);
+  if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause, status);
+  return upstreamError('remote_refused', `The remote instance refused the leg (HTTP ${status}).`);
 }
 
 function tryParse(text: string): unknown {

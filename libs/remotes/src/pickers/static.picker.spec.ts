@@ -30,6 +30,18 @@ describe('StaticEndpointPicker', () => {
     expect(names).toEqual(['a:1', 'b:1', 'a:1']);
   });
 
+  it('keeps the turns of two pools apart, which are asked in alternation', () => {
+    const [a, b, c] = ['http://a:1', 'http://b:1', 'http://c:1'].map((url) => parseEndpoint(url));
+    if (a === undefined || b === undefined || c === undefined) throw new Error('three endpoints');
+    const picker = new StaticEndpointPicker();
+    const names: string[] = [];
+    for (let turn = 0; turn < 3; turn++) {
+      picker.pick(request, [a]).subscribe(({ name }) => names.push(name));
+      picker.pick(request, [b, c]).subscribe(({ name }) => names.push(name));
+    }
+    expect(names).toEqual(['a:1', 'b:1', 'a:1', 'c:1', 'a:1', 'b:1']);
+  });
+
   it('fails when there is none', () => {
     const error = jest.fn();
     new StaticEndpointPicker().pick(request, []).subscribe({ error });

@@ -1,0 +1,12 @@
+import { InferenceError } from '@baton/inference';
+import { describe, expect, it } from '@jest/globals';
+import { ConnectorMismatchError, connectorMismatch } from './connector-mismatch.error.js';
+
+describe('connectorMismatch', () => {
+  it('is an error of the upstream side, with a code of its own', () => {
+    const error = connectorMismatch('P speaks another protocol.');
+    expect(error).toBeInstanceOf(ConnectorMismatchError);
+    expect(error).toBeInstanceOf(InferenceError);
+    expect(error).toMatchObject({ status: 502, code: 'connector_mismatch', message: 'P speaks another protocol.' });
+  });
+});

@@ -1,0 +1,57 @@
+import type { InferenceRequest, JsonObject } from '@baton/inference';
+
+/** The kinds of engine servers that differ on the wire. */
+export type DialectName = 'openai' | 'vllm' | 'sglang' | 'trtllm' | 'llamacpp';
+
+/** A call to an engine server. */
+export interface DialectCall {
+  readonly path: string;
+  readonly body: JsonObject;
+}
+
+/**
+ * Turns one answer from a server's own form into the field's (OpenAI's, or vLLM's for the token endpoint). May keep
+ * state: one is made for each answer. What it does not know (an error object) goes on as it is, for the check of the
+ * answer to judge.
+ */
+export interface AnswerTranslator {
+  /**
+   * Of an answer that is not streamed: any JSON value, since some servers answer several choices with a list.
+   *
+   * @throws InferenceError 502 when the answer lacks what the field's form needs.
+   */
+  whole(body: unknown): JsonObject;
+  /**
+   * Of one event of a stream; as many events as it stands for.
+   *
+   * @throws InferenceError 502 when the event lacks what the field's form needs.
+   */
+  event(data: JsonObject): readonly JsonObject[];
+  /** For a server that sends no end mark: whether every choice has ended. Left out for those that send one. */
+  isWhole?(): boolean;
+}
+
+/** What a scheduler reads, under the names that a server gives it. Source: llm-d-router `pkg/epp`, metric map. */
+export interface DialectMetrics {
+  readonly waiting: string;
+  readonly running: string;
+  /** 0 to 1. */
+  readonly kvUsage?: string;
+}
+
+/** What differs between the engine servers of the field. One file each; nothing else in Baton knows their names. */
+export interface Dialect {
+  readonly name: DialectName;
+  /** The call that runs `leg`. @throws InferenceError 501 for an api, or a parameter, that the server does not have. */
+  call(leg: InferenceRequest): DialectCall;
+  /** Undefined when the server's answers are in the field's form already. */
+  translator?(leg: InferenceRequest): AnswerTranslator | undefined;
+  /** The call that ends `leg` on the server; undefined when closing its connection is the only way. */
+  abort(leg: InferenceRequest): DialectCall | undefined;
+  /** `GET`; 2xx means healthy. */
+  readonly healthPath: string;
+  /** Undefined when the server names none that are known. */
+  readonly metrics?: DialectMetrics;
+  /** Whether it has vLLM's render and derender paths. */
+  readonly renders: boolean;
+}

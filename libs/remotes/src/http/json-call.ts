@@ -1,0 +1,30 @@
+import { stringifyJson, wholeAnswer, type JsonObject } from '@baton/inference';
+import type { Observable } from 'rxjs';
+import type { Endpoint } from '../endpoint.js';
+import type { RemoteClient } from './remote-client.js';
+
+const HEAD_TIMEOUT_MS = 10_000;
+
+/** A small question to another process. */
+export interface JsonCall {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body?: JsonObject;
+  /** From the question sent to the head of its answer. Default 10,000 ms. */
+  readonly headTimeoutMs?: number;
+}
+
+/** Asks `endpoint` something that it answers with a JSON object. Cold; emits once; bounded in time and in size. */
+export function callJson(client: RemoteClient, endpoint: Endpoint, call: JsonCall): Observable<JsonObject> {
+  const { method, path, body, headTimeoutMs = HEAD_TIMEOUT_MS } = call;
+  const accept = { accept: 'application/json' };
+  return client
+    .call(endpoint, {
+      method,
+      path,
+      headTimeoutMs,
+      headers: body === undefined ? accept : { ...accept, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: stringifyJson(body) }),
+    })
+    .pipe(wholeAnswer());
+}
