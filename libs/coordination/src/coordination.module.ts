@@ -1,4 +1,4 @@
-import { parseEndpoint, RemoteClient, RemotePool, StaticEndpointPicker } from '@baton/remotes';
+import { poolEndpoints, RemoteClient, RemotePool, StaticEndpointPicker } from '@baton/remotes';
 import {
   ConfigurableModuleBuilder,
   Inject,
@@ -8,18 +8,36 @@ import {
 } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { EmbeddedKvConnector } from './connectors/embedded.connector.js';
-import { COORDINATION_OPTIONS, DECODE_POOL, REMOTE_CLIENT } from './coordination.constants.js';
-import type { CoordinationOptions } from './coordination.options.js';
+import { LmCacheKvConnector } from './connectors/lmcache.connector.js';
+import { MooncakeKvConnector } from './connectors/mooncake.connector.js';
+import { NixlKvConnector } from './connectors/nixl.connector.js';
+import { P2pNcclKvConnector } from './connectors/p2p-nccl.connector.js';
+import { SglangKvConnector } from './connectors/sglang.connector.js';
+import { SharedStorageKvConnector } from './connectors/shared-storage.connector.js';
+import { TrtllmKvConnector } from './connectors/trtllm.connector.js';
+import {
+  COORDINATION_OPTIONS,
+  DECODE_POOL,
+  PREFILL_CLIENT,
+  PREFILL_POOL,
+  REMOTE_CLIENT,
+} from './coordination.constants.js';
+import type { CoordinationOptions, PoolOptions } from './coordination.options.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { AnswerRenderer } from './http/answer-renderer.js';
 import { InFlight } from './http/in-flight.js';
 import { RequestCheck } from './http/request-check.js';
 import { HandoffLedger } from './ledger/handoff-ledger.js';
+import { DecodeLocalPrefillRemoteManager } from './managers/decode-local-prefill-remote.manager.js';
+import { LocalManager } from './managers/local.manager.js';
 import { PrefillLocalDecodeRemoteManager } from './managers/prefill-local-decode-remote.manager.js';
+import { PrefillRemoteDecodeRemoteManager } from './managers/prefill-remote-decode-remote.manager.js';
 import { CoordinationObserver } from './observer.js';
 import { EndpointPickers } from './registry/endpoint-pickers.js';
 import { KvConnectors } from './registry/kv-connectors.js';
 import { ManagerRegistry } from './registry/manager-registry.js';
+import { LocalSite } from './split/local-site.js';
+import { Split } from './split/split.js';
 
 /** What an application adds to the module besides the options. */
 interface CoordinationExtras {
@@ -41,6 +59,28 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<CoordinationOp
   }))
   .build();
 
+const CONNECTORS = [
+  EmbeddedKvConnector,
+  LmCacheKvConnector,
+  MooncakeKvConnector,
+  NixlKvConnector,
+  P2pNcclKvConnector,
+  SglangKvConnector,
+  SharedStorageKvConnector,
+  TrtllmKvConnector,
+];
+
+const MANAGERS = [
+  DecodeLocalPrefillRemoteManager,
+  LocalManager,
+  PrefillLocalDecodeRemoteManager,
+  PrefillRemoteDecodeRemoteManager,
+];
+
+function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers: EndpointPickers): RemotePool {
+  return new RemotePool(poolEndpoints(options?.endpoints ?? [], options?.dialect), client, () => pickers.active);
+}
+
 /**
  * Disaggregated serving for a Nest application: `CoordinationModule.forRoot({ connector: 'embedded', decode: {
  * endpoints: ['http://10.0.0.7:8200'] } })`, and `@Disaggregated()` on a controller. Global, since interceptors are
@@ -49,28 +89,41 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<CoordinationOp
 @Module({
   imports: [DiscoveryModule],
   providers: [
+    ...CONNECTORS,
+    ...MANAGERS,
     AnswerRenderer,
     CoordinationObserver,
     Dispatcher,
-    EmbeddedKvConnector,
     EndpointPickers,
     HandoffLedger,
     InFlight,
     KvConnectors,
+    LocalSite,
     ManagerRegistry,
-    PrefillLocalDecodeRemoteManager,
     RequestCheck,
+    Split,
     StaticEndpointPicker,
+    {
+      provide: PREFILL_CLIENT,
+      inject: [COORDINATION_OPTIONS],
+      useFactory: (options: CoordinationOptions) => new RemoteClient(options.prefill),
+    },
     {
       provide: REMOTE_CLIENT,
       inject: [COORDINATION_OPTIONS],
       useFactory: (options: CoordinationOptions) => new RemoteClient(options.decode),
     },
     {
+      provide: PREFILL_POOL,
+      inject: [COORDINATION_OPTIONS, PREFILL_CLIENT, EndpointPickers],
+      useFactory: ({ prefill }: CoordinationOptions, client: RemoteClient, pickers: EndpointPickers) =>
+        poolOf(prefill, client, pickers),
+    },
+    {
       provide: DECODE_POOL,
       inject: [COORDINATION_OPTIONS, REMOTE_CLIENT, EndpointPickers],
-      useFactory: (options: CoordinationOptions, client: RemoteClient, pickers: EndpointPickers) =>
-        new RemotePool((options.decode?.endpoints ?? []).map(parseEndpoint), client, () => pickers.active),
+      useFactory: ({ decode }: CoordinationOptions, client: RemoteClient, pickers: EndpointPickers) =>
+        poolOf(decode, client, pickers),
     },
   ],
   exports: [
@@ -81,17 +134,23 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<CoordinationOp
     HandoffLedger,
     InFlight,
     KvConnectors,
+    LocalSite,
     ManagerRegistry,
+    PREFILL_POOL,
     REMOTE_CLIENT,
     RequestCheck,
+    Split,
   ],
 })
 export class CoordinationModule extends ConfigurableModuleClass implements OnApplicationShutdown {
-  constructor(@Inject(REMOTE_CLIENT) private readonly client: RemoteClient) {
+  constructor(
+    @Inject(PREFILL_CLIENT) private readonly prefillClient: RemoteClient,
+    @Inject(REMOTE_CLIENT) private readonly client: RemoteClient,
+  ) {
     super();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.client.close();
+    await Promise.all([this.prefillClient.close(), this.client.close()]);
   }
 }

@@ -1,4 +1,12 @@
-import type { EndpointOptions, RemoteClientOptions } from '@baton/remotes';
+import type { DialectName, EndpointOptions, RemoteClientOptions } from '@baton/remotes';
+import type { ManagerSettings } from './dispatch/manager-settings.js';
+
+/** The remote instances of one role. */
+export interface PoolOptions extends RemoteClientOptions {
+  readonly endpoints?: readonly EndpointOptions[];
+  /** What the endpoints speak that do not say so themselves. Default `openai`, which other instances speak as well. */
+  readonly dialect?: DialectName;
+}
 
 /** What {@link CoordinationModule.forRoot} takes. Everything is optional; without a connector it is switched off. */
 export interface CoordinationOptions {
@@ -9,17 +17,38 @@ export interface CoordinationOptions {
   readonly connector?: string;
   /** Name of the endpoint picker. Default `static`. */
   readonly picker?: string;
+  /** The instances that prefill legs go to, and the bounds of calls to them. */
+  readonly prefill?: PoolOptions;
   /** The instances that decode legs go to, and the bounds of calls to them. */
-  readonly decode?: RemoteClientOptions & { readonly endpoints?: readonly EndpointOptions[] };
+  readonly decode?: PoolOptions;
+  /** This instance itself. */
+  readonly local?: LocalOptions;
+  /** Priority, condition and use of managers; those that are not named keep what their decorator says. */
+  readonly managers?: readonly ManagerSettings[];
+  /** Whether the header `x-baton-manager` of a request chooses its manager. Default false: anybody could send it. */
+  readonly trustManagerHeader?: boolean;
+  /** Legs that may be sent once more: these percent of all requests, plus so many a second. Default 20 and 10. */
+  readonly retryBudget?: { readonly percent?: number; readonly perSecond?: number };
   /** For freeing the KV of a handoff whose client has gone. Default 5,000 ms. */
   readonly releaseTimeoutMs?: number;
+  /** How long a KV transfer under way may go on for a client that has gone. Default 30,000 ms. */
+  readonly transferTimeoutMs?: number;
   /** A client that takes nothing for this long is cut off. Default 30,000 ms. */
   readonly stallTimeoutMs?: number;
   /** Bytes of a stream that wait for a slow client before its sources are paused. Default 65,536. */
   readonly highWaterBytes?: number;
 }
 
+/** What this instance can do itself. */
+export interface LocalOptions {
+  /** Whether handlers run legs. Default true; false for a pure coordinator. */
+  readonly isAvailable?: boolean;
+  /** The engine server behind the handlers, for connectors that have to name it on the wire. */
+  readonly endpoint?: EndpointOptions;
+}
+
 export const DEFAULT_RELEASE_TIMEOUT_MS = 5_000;
+export const DEFAULT_TRANSFER_TIMEOUT_MS = 30_000;
 export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 export const DEFAULT_HIGH_WATER_BYTES = 65_536;
 export const DEFAULT_PICKER = 'static';

@@ -3,7 +3,23 @@ import { Injectable } from '@nestjs/common';
 
 /** Why an answer ended. */
 export type StreamEndReason =
-  'complete' | 'client_gone' | 'client_stalled' | 'client_error' | 'upstream_error' | 'server_error' | 'drain';
+  | 'complete'
+  | 'client_gone'
+  | 'client_stalled'
+  | 'client_error'
+  /** Ended by its id (`abort_requests`). */
+  | 'aborted'
+  | 'upstream_error'
+  /** An error object came in the middle of an upstream's answer. */
+  | 'upstream_error_event'
+  /** An upstream ended its answer with `finish_reason: "abort"`. */
+  | 'upstream_aborted'
+  /** An upstream ended its answer without a finish reason for every choice. */
+  | 'upstream_incomplete'
+  /** An upstream's stream ended without its end mark. */
+  | 'upstream_truncated'
+  | 'server_error'
+  | 'drain';
 
 /**
  * Told what happens to requests; the place to hang metrics on. Replace it by a provider of your own for this
@@ -19,6 +35,12 @@ export class CoordinationObserver {
   ended(_reason: StreamEndReason): void {}
   /** A request was finished on this instance because no remote could take its decode leg. */
   fellBack(_reason: string): void {}
+  /** A prefill leg was sent once more; `reason` is why the attempt before failed. */
+  retried(_reason: string): void {}
+  /** A prefill handed nothing over, so that the decode ran as a plain request. */
+  noHandoff(): void {}
+  /** A prefill's first token ended the answer, so that no decode was sent. */
+  answeredByPrefill(): void {}
   /** A handoff is owed no more: `taken` by a decode, `freed`, or `unknown` (its lease ends by itself). */
   settled(_outcome: 'taken' | 'freed' | 'unknown'): void {}
 }

@@ -1,15 +1,17 @@
-import { inferenceRequest, type InferenceApi } from '@baton/inference';
-import { RemoteClient } from '@baton/remotes';
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { inferenceRequest, type InferenceApi, type JsonObject } from '@baton/inference';
+import { ConnectorMismatchError, parseEndpoint, RemoteClient, type Endpoint } from '@baton/remotes';
+import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { lastValueFrom } from 'rxjs';
+import { EMPTY, lastValueFrom } from 'rxjs';
 import { EmbeddedKvConnector } from './embedded.connector.js';
 
 const client = new RemoteClient({ headTimeoutMs: 50 });
+afterAll(() => client.close());
 const connector = new EmbeddedKvConnector(client);
 const FROM_P = {
+  kv_connector: 'embedded',
   do_remote_prefill: true,
   do_remote_decode: false,
   remote_engine_id: 'e-1',
@@ -39,45 +41,97 @@ const BODIES: [InferenceApi, Record<string, unknown>][] = [
   ['generate', { token_ids: [1, 2, 3], stream: true, sampling_params: { max_tokens: 50, min_tokens: 3 } }],
 ];
 
-describe('the legs of', () => {
-  it.each(BODIES)('%s: prefill asks for a handoff, one token, no stream', (api, body) => {
-    const request = inferenceRequest(api, body);
+const ASKED = {
+  do_remote_decode: true,
+  do_remote_prefill: false,
+  remote_engine_id: null,
+  remote_request_id: null,
+  remote_host: null,
+  remote_port: null,
+};
+const CASES = BODIES.flatMap(([api, { stream: _, stream_options: __, ...body }]) => [
+  { api, body, more: {}, stream: false },
+  { api, body, more: { stream: true, stream_options: { include_usage: true } }, stream: true },
+]);
+
+it('waits for P, and frees what nobody took', () => {
+  expect(connector.contract).toEqual({
+    order: 'serial',
+    decoder: 'deferred',
+    prefillMayAnswer: false,
+    leaving: { gap: 'release', transferring: 'close' },
+  });
+});
+
+describe.each(CASES)('the legs of $api, stream: $stream', ({ api, body, more, stream }) => {
+  const request = inferenceRequest(api, { ...body, ...more });
+
+  it('prefill asks for a handoff, one token, no stream', () => {
     const leg = connector.prefillLeg(request);
+    const expected: Record<InferenceApi, JsonObject> = {
+      completions: { prompt: 'x', max_tokens: 1 },
+      chat: { messages: [{ role: 'user', content: 'x' }], max_tokens: 1, max_completion_tokens: 1 },
+      generate: {
+        token_ids: [1, 2, 3],
+        sampling_params: { max_tokens: 1, extra_args: { kv_transfer_params: ASKED } },
+      },
+    };
+    expect(leg.body).toEqual({ ...expected[api], stream: false, kv_transfer_params: ASKED });
     expect(leg).toMatchObject({ api, stream: false, isLeg: true });
     expect(leg.id).not.toBe(request.id);
     expect(leg.valve).toBe(request.valve);
-    expect(leg.body['kv_transfer_params']).toEqual({
-      do_remote_decode: true,
-      do_remote_prefill: false,
-      remote_engine_id: null,
-      remote_request_id: null,
-      remote_host: null,
-      remote_port: null,
-    });
-    const limits = api === 'generate' ? leg.body['sampling_params'] : leg.body;
-    expect(limits).toMatchObject({ max_tokens: 1 });
-    expect(leg.body).not.toHaveProperty('stream_options');
   });
 
-  it.each(BODIES)('%s: decode is the request of the client again, with the handoff verbatim', (api, body) => {
-    const request = inferenceRequest(api, body);
-    connector.prefillLeg(request);
+  it('decode is the request of the client again, with the handoff verbatim; so is the rescue on P', () => {
     const leg = connector.decodeLeg(request, { params: FROM_P });
-    expect(leg.body).toEqual({ ...body, kv_transfer_params: FROM_P });
-    expect(leg).toMatchObject({ api, stream: true, isLeg: true });
-    expect(request.body).toEqual(body);
+    const sampling_params = { max_tokens: 50, min_tokens: 3, extra_args: { kv_transfer_params: FROM_P } };
+    expect(leg.body).toEqual({
+      ...body,
+      ...more,
+      kv_transfer_params: FROM_P,
+      ...(api === 'generate' ? { sampling_params } : {}),
+    });
+    expect(leg).toMatchObject({ api, stream, isLeg: true });
+    const rescue = connector.rescueLeg(request, { params: FROM_P });
+    expect(rescue.body).toEqual(leg.body);
+    expect(rescue.id).not.toBe(leg.id);
   });
 
-  it.each(BODIES)('%s: decode without a handoff is the plain request, still marked as a leg', (api, body) => {
-    const leg = connector.decodeLeg(inferenceRequest(api, body), undefined);
-    expect(leg.body).toEqual(body);
+  it('decode without a handoff is the plain request, still marked as a leg', () => {
+    const leg = connector.decodeLeg(request, undefined);
+    expect(leg.body).toEqual({ ...body, ...more });
     expect(leg.isLeg).toBe(true);
+  });
+});
+
+it('leaves the echo to D, which reads it from the prompt as well as P', () => {
+  const request = inferenceRequest('completions', { prompt: [1, 2], echo: true });
+  expect(connector.prefillLeg(request).body).toEqual({
+    prompt: [1, 2],
+    max_tokens: 1,
+    stream: false,
+    kv_transfer_params: ASKED,
+  });
+  expect(connector.decodeLeg(request, undefined).body).toEqual({ prompt: [1, 2], echo: true });
+  expect(connector.shareOf(request, { usage: { prompt_tokens: 2 }, choices: [{ text: 'x' }] })).toEqual({
+    usage: { prompt_tokens: 2 },
   });
 });
 
 describe('handoffOf', () => {
   it('keeps what P said, also what nobody here knows', () => {
     expect(connector.handoffOf({ id: 'a', kv_transfer_params: FROM_P })?.params).toEqual(FROM_P);
+  });
+
+  it.each([
+    ['nixl', (({ kv_connector: _, ...unnamed }) => unnamed)(FROM_P)],
+    ['other', { ...FROM_P, kv_connector: 'other' }],
+  ])('refuses what is for connector %s', (name, params) => {
+    const read = (): unknown => connector.handoffOf({ kv_transfer_params: params });
+    expect(read).toThrow(ConnectorMismatchError);
+    expect(read).toThrow(
+      `The prefill instance handed over for connector ${name}, but the configured connector is embedded.`,
+    );
   });
 
   it.each([
@@ -91,16 +145,83 @@ describe('handoffOf', () => {
   });
 });
 
-describe('release', () => {
-  const servers: Server[] = [];
+const servers: Server[] = [];
 
-  afterEach(() => {
-    for (const server of servers.splice(0)) {
-      server.closeAllConnections();
-      server.close();
-    }
+afterEach(() => {
+  jest.restoreAllMocks();
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+async function listening(server: Server): Promise<number> {
+  servers.push(server);
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return (server.address() as AddressInfo).port;
+}
+
+describe('assertTakes', () => {
+  const check = (endpoint: Endpoint | undefined, by = new EmbeddedKvConnector(client)): Promise<unknown> =>
+    lastValueFrom(by.assertTakes({ endpoint, run: () => EMPTY }), { defaultValue: 'takes' });
+
+  async function infoServer(status: number, body: string): Promise<{ endpoint: Endpoint; asked: string[] }> {
+    const asked: string[] = [];
+    const server = createServer((request, response) => {
+      asked.push(`${request.method} ${request.url}`);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body);
+    });
+    return { endpoint: parseEndpoint(`http://127.0.0.1:${await listening(server)}`), asked };
+  }
+
+  it('passes an instance that lists the connector, and asks it again after 30 s', async () => {
+    const { endpoint, asked } = await infoServer(200, '{"connectors":["embedded","nixl"]}');
+    const own = new EmbeddedKvConnector(client);
+    expect(await check(endpoint, own)).toBe('takes');
+    expect(await check(endpoint, own)).toBe('takes');
+    expect(asked).toEqual(['GET /baton/v1/info']);
+    const now = performance.now();
+    jest.spyOn(performance, 'now').mockReturnValue(now + 30_001);
+    expect(await check(endpoint, own)).toBe('takes');
+    expect(asked).toHaveLength(2);
   });
 
+  it.each([
+    ['lists others', 200, '{"connectors":["nixl"]}'],
+    ['lists none', 200, '{"connectors":[]}'],
+    ['says something else', 200, '{}'],
+    ['answers no JSON', 200, '<html>'],
+    ["does not know the question, in the field's words", 404, '{"error":{"message":"Not Found","code":404}}'],
+    ['does not know the question, in its own words', 404, '{"detail":"Not Found"}'],
+  ])('refuses a server that %s, also the second time', async (_what, status, body) => {
+    const { endpoint, asked } = await infoServer(status, body);
+    const own = new EmbeddedKvConnector(client);
+    await expect(check(endpoint, own)).rejects.toThrow(ConnectorMismatchError);
+    await expect(check(endpoint, own)).rejects.toThrow(
+      `Endpoint ${endpoint.name} does not take handoffs of connector embedded`,
+    );
+    expect(asked).toHaveLength(1);
+  });
+
+  it.each([
+    ['cannot be reached', undefined, 'connect'],
+    ['fails', 500, 'failed'],
+    ['is busy', 503, 'busy'],
+  ])('lets the failure of a server that %s go on, and asks again', async (_what, status, reason) => {
+    const { endpoint, asked } = await infoServer(status ?? 200, '{}');
+    if (status === undefined) await new Promise((closed) => servers.splice(0)[0]?.close(closed));
+    const own = new EmbeddedKvConnector(client);
+    await expect(check(endpoint, own)).rejects.toMatchObject({ reason });
+    await expect(check(endpoint, own)).rejects.toMatchObject({ reason });
+    expect(asked).toHaveLength(status === undefined ? 0 : 2);
+  });
+
+  it("passes this instance's own engine unasked", async () => {
+    expect(await check(undefined)).toBe('takes');
+  });
+});
+
+describe('release', () => {
   async function releaseAt(
     answer: (response: ServerResponse) => unknown,
   ): Promise<{ outcome: unknown; seen: string[] }> {
@@ -109,9 +230,7 @@ describe('release', () => {
       seen.push(`${request.method} ${request.url}`);
       answer(response);
     });
-    servers.push(server);
-    await once(server.listen(0, '127.0.0.1'), 'listening');
-    const release = connector.release({ params: { ...FROM_P, remote_port: (server.address() as AddressInfo).port } });
+    const release = connector.release({ params: { ...FROM_P, remote_port: await listening(server) } });
     expect(seen).toEqual([]); // cold
     return { outcome: await lastValueFrom(release), seen };
   }

@@ -1,30 +1,85 @@
-import type { InferenceRequest, JsonObject } from '@baton/inference';
+import type { InferenceRequest, JsonObject, PrefillShare } from '@baton/inference';
+import type { LegSite } from '@baton/remotes';
 import { applyDecorators, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Observable } from 'rxjs';
 
-/** The KV cache that a prefill left behind, as P described it. */
+/** The KV cache that a prefill leaves (or will leave) for a decode. */
 export interface HandoffDescriptor {
-  /** P's `kv_transfer_params`, verbatim: fields that nobody here knows survive to D. */
+  /** What goes to D verbatim: fields that nobody here knows survive. */
   readonly params: JsonObject;
+  /** What else the connector needs for D's leg; never sent as it is. */
+  readonly notes?: JsonObject;
 }
 
 /** What became of the KV of a handoff: freed for sure, or not known (its lease ends by itself). */
 export type ReleaseOutcome = 'freed' | 'unknown';
+
+/** How a protocol behaves, so that nobody has to ask for its name. */
+export interface KvContract {
+  /** `serial`: D's leg needs P's answer. `concurrent`: P and D wait for each other, so both are sent at once. */
+  readonly order: 'serial' | 'concurrent';
+  /** When D is chosen: after P has answered, or before P is sent because P has to be told D's address. */
+  readonly decoder: 'deferred' | 'first';
+  /** Whether P's answer may be the client's: its first token ended it, and nothing is left waiting for a D. */
+  readonly prefillMayAnswer: boolean;
+  /** What is done when the client leaves. While a serial prefill runs, closing it is enough for every engine. */
+  readonly leaving: {
+    /** P has answered and D is not sent: `release` asks the connector to free the KV, `nothing` means none is held. */
+    readonly gap: 'release' | 'nothing';
+    /** D is sent and has not answered: `close` its leg at once (then as in the gap), or `finish` the transfer first. */
+    readonly transferring: 'close' | 'finish';
+  };
+}
+
+/** The two sides of a request, as far as they are chosen. */
+export interface LegSites {
+  readonly prefill: LegSite;
+  /** Undefined when the contract defers the choice of D. */
+  readonly decode: LegSite | undefined;
+}
+
+/** What a release may use. */
+export interface ReleaseMeans {
+  /** The client's request. */
+  readonly request: InferenceRequest;
+  /** Runs a leg on a decode instance. */
+  decode(leg: InferenceRequest): Observable<unknown>;
+}
 
 /**
  * The wire contract of one KV transfer protocol: how a request becomes its two legs, what P's answer says, and
  * what frees the KV when nobody takes it. Knows nothing of policies (managers) or of endpoints (pickers).
  */
 export interface KvConnector {
+  readonly contract: KvContract;
+  /**
+   * What both legs must agree on before either is sent: an id, P's address. Emits once. Left out by protocols in
+   * which P says it all.
+   */
+  rendezvous?(request: InferenceRequest, sites: LegSites): Observable<JsonObject>;
   /** The leg that P runs: reads the prompt, leaves the KV cache behind. */
-  prefillLeg(request: InferenceRequest): InferenceRequest;
-  /** What P's answer hands over; undefined when it handed over nothing, so that D runs a plain request. */
-  handoffOf(answer: JsonObject): HandoffDescriptor | undefined;
+  prefillLeg(request: InferenceRequest, agreed: JsonObject): InferenceRequest;
+  /**
+   * What is handed over: read from P's `answer`, or, when the order is concurrent (`answer` is undefined), from what
+   * was agreed. Undefined when P handed over nothing, so that D runs a plain request.
+   *
+   * @throws InferenceError 502 `connector_mismatch` when the answer is another protocol's.
+   */
+  handoffOf(answer: JsonObject | undefined, agreed: JsonObject): HandoffDescriptor | undefined;
   /** The leg that D runs: the client's own request, plus where its KV is. */
   decodeLeg(request: InferenceRequest, handoff: HandoffDescriptor | undefined): InferenceRequest;
+  /** What of P's answer belongs in the client's. Default: its usage, its echo and its prompt logprobs. */
+  shareOf?(request: InferenceRequest, answer: JsonObject): PrefillShare;
+  /**
+   * Fails with a 502 `connector_mismatch` when what runs at `site` cannot take this protocol's handoffs; else
+   * completes. Asked before D is sent. Left out where nothing can be asked.
+   */
+  assertTakes?(site: LegSite): Observable<never>;
+  /** The leg that finishes a request on P itself when no D could. Default: the client's request without a handoff. */
+  rescueLeg?(request: InferenceRequest, handoff: HandoffDescriptor | undefined): InferenceRequest;
   /** Frees the KV of a handoff that no decode took. Cold; idempotent; the ledger bounds its time. */
-  release(handoff: HandoffDescriptor): Observable<ReleaseOutcome>;
+  release(handoff: HandoffDescriptor, means: ReleaseMeans): Observable<ReleaseOutcome>;
 }
 
 /** What a connector is registered under. */

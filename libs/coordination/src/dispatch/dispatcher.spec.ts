@@ -1,12 +1,16 @@
 import { inferenceRequest, jsonPart, type InferenceRequest, type ResponsePart } from '@baton/inference';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
+import type { Provider } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { EMPTY, lastValueFrom, of, type Observable } from 'rxjs';
 import { CoordinationModule } from '../coordination.module.js';
+import type { CoordinationOptions } from '../coordination.options.js';
 import type { DisaggregatedRequestManager, LocalExecution } from '../managers/disaggregated-request-manager.js';
+import { RequestManager } from '../managers/request-manager.decorator.js';
 import { CoordinationObserver } from '../observer.js';
 import { ManagerRegistry } from '../registry/manager-registry.js';
 import { Dispatcher } from './dispatcher.js';
+import type { ManagerSettings } from './manager-settings.js';
 
 class ScriptedManager implements DisaggregatedRequestManager {
   readonly dispatch = jest.fn(
@@ -17,12 +21,21 @@ class ScriptedManager implements DisaggregatedRequestManager {
 
 const request = inferenceRequest('completions', { prompt: 'x' });
 const local: LocalExecution = () => EMPTY;
+/** So that there is somebody to decline: `local` takes what nobody else does. */
+const NO_LOCAL: ManagerSettings = { name: 'local', enabled: false };
 let registry: ManagerRegistry;
 let dispatcher: Dispatcher;
 let dispatched: jest.SpiedFunction<CoordinationObserver['dispatched']>;
 
-async function compose(connector: string | undefined): Promise<void> {
-  const module = await Test.createTestingModule({ imports: [CoordinationModule.forRoot({ connector })] }).compile();
+async function compose(
+  connector: string | undefined,
+  options: CoordinationOptions = {},
+  providers: Provider[] = [],
+): Promise<void> {
+  const module = await Test.createTestingModule({
+    imports: [CoordinationModule.forRoot({ connector, ...options, managers: [NO_LOCAL, ...(options.managers ?? [])] })],
+    providers,
+  }).compile();
   await module.init();
   registry = module.get(ManagerRegistry);
   dispatcher = module.get(Dispatcher);
@@ -81,5 +94,98 @@ describe('Dispatcher', () => {
     expect(dispatcher.isActive).toBe(true);
     await compose(undefined);
     expect(dispatcher.isActive).toBe(false);
+  });
+
+  describe('with a condition', () => {
+    const takes = new ScriptedManager(of(jsonPart({})));
+
+    it('does not ask a manager whose condition does not hold; the next is asked', async () => {
+      const long = new ScriptedManager(of(jsonPart({})));
+      const PATIENT: ManagerSettings = { name: 'long', disaggregateWhen: { minPromptBytes: 10 } };
+      await composeConditional(long, PATIENT);
+      expect(dispatcher.dispatch(inferenceRequest('completions', { prompt: 'short' }), local)?.manager).toBe('takes');
+      expect(long.dispatch).not.toHaveBeenCalled();
+      expect(dispatcher.dispatch(inferenceRequest('completions', { prompt: 'long enough' }), local)?.manager).toBe(
+        'long',
+      );
+    });
+
+    it('does not look at the prompt when no condition asks for its size', async () => {
+      const body = {
+        get prompt(): string {
+          throw new Error('looked at');
+        },
+      };
+      const generate: ManagerSettings = { name: 'long', disaggregateWhen: { apis: ['generate'], minPromptTokens: 1 } };
+      await composeConditional(new ScriptedManager(undefined), generate);
+      const unread: InferenceRequest = { ...request, body };
+      expect(dispatcher.dispatch(unread, local)?.manager).toBe('takes');
+    });
+
+    /** A manager `long` with settings, before one that takes everything. */
+    async function composeConditional(long: ScriptedManager, settings: ManagerSettings): Promise<void> {
+      @RequestManager({ name: 'long', priority: -2 })
+      class LongManager implements DisaggregatedRequestManager {
+        readonly dispatch = long.dispatch;
+      }
+      await compose('embedded', { managers: [settings] }, [LongManager]);
+      registry.register(takes, { name: 'takes', priority: -1 });
+    }
+  });
+
+  describe('when a load balancer chooses the manager', () => {
+    const chosen = (name: string): InferenceRequest =>
+      inferenceRequest('completions', { prompt: 'x' }, { clientHeaders: { 'x-baton-manager': name } });
+    const takes = new ScriptedManager(of(jsonPart({})));
+    const other = new ScriptedManager(of(jsonPart({})));
+    const declines = new ScriptedManager(undefined);
+
+    async function composeThree(options: CoordinationOptions): Promise<void> {
+      @RequestManager({ name: 'other', priority: -1 })
+      class OtherManager implements DisaggregatedRequestManager {
+        readonly dispatch = other.dispatch;
+      }
+      const settings = { name: 'other', disaggregateWhen: { minPromptTokens: 1_000 } };
+      await compose('embedded', { managers: [settings], ...options }, [OtherManager]);
+      registry.register(takes, { name: 'takes', priority: -3 });
+      registry.register(declines, { name: 'declines', priority: -2 });
+      for (const { dispatch } of [takes, other, declines]) dispatch.mockClear();
+    }
+
+    it('asks that one first, without its condition', async () => {
+      await composeThree({ trustManagerHeader: true });
+      expect(dispatcher.dispatch(chosen('other'), local)?.manager).toBe('other');
+      expect(takes.dispatch).not.toHaveBeenCalled();
+    });
+
+    it('asks the others in order when it declines', async () => {
+      await composeThree({ trustManagerHeader: true });
+      expect(dispatcher.dispatch(chosen('declines'), local)?.manager).toBe('takes');
+      expect(declines.dispatch).toHaveBeenCalledTimes(1);
+      expect(other.dispatch).not.toHaveBeenCalled();
+    });
+
+    it('refuses a name that it does not know, listing those that it does, before any manager is asked', async () => {
+      await composeThree({ trustManagerHeader: true });
+      const dispatch = (): unknown => dispatcher.dispatch(chosen('best'), local);
+      expect(dispatch).toThrow(
+        expect.objectContaining({
+          status: 400,
+          type: 'invalid_request_error',
+          code: 'unknown_manager',
+          message: expect.stringMatching(/Known: takes, declines, other, /),
+        }),
+      );
+      for (const { dispatch: asked } of [takes, other, declines]) expect(asked).not.toHaveBeenCalled();
+    });
+
+    it.each([false, undefined])(
+      'does as if nothing was said when it is not trusted (%s)',
+      async (trustManagerHeader) => {
+        await composeThree({ trustManagerHeader });
+        expect(dispatcher.dispatch(chosen('other'), local)?.manager).toBe('takes');
+        expect(dispatcher.dispatch(chosen('best'), local)?.manager).toBe('takes');
+      },
+    );
   });
 });

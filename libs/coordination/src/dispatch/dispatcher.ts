@@ -1,4 +1,4 @@
-import type { InferenceRequest, ResponsePart } from '@baton/inference';
+import { invalidRequest, type InferenceRequest, type ResponsePart } from '@baton/inference';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Observable } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
@@ -6,6 +6,12 @@ import type { CoordinationOptions } from '../coordination.options.js';
 import type { LocalExecution } from '../managers/disaggregated-request-manager.js';
 import { CoordinationObserver } from '../observer.js';
 import { ManagerRegistry } from '../registry/manager-registry.js';
+import { holds } from './condition.js';
+import type { PolicyEntry } from './policy-table.js';
+import { PromptSize } from './prompt-size.js';
+
+/** On a request: the manager that a trusted load balancer chose. On an answer: who answered, or `local`. */
+export const MANAGER_HEADER = 'x-baton-manager';
 
 /** A request that a manager took. */
 export interface Dispatched {
@@ -29,9 +35,34 @@ export class Dispatcher {
     return this.options.connector !== undefined;
   }
 
-  /** Undefined when every manager declined, so that the request runs on this instance as it is. */
-  dispatch(request: InferenceRequest, local: LocalExecution): Dispatched | undefined {
-    for (const { name, manager } of this.managers.table.entries) {
+  /**
+   * Who is asked for `request`, in which order: the present policy table, or what a trusted load balancer chose first.
+   *
+   * @throws InferenceError 400 `unknown_manager` when it chose one that is not there.
+   */
+  order(request: InferenceRequest): readonly PolicyEntry[] {
+    const { table } = this.managers;
+    const name = this.options.trustManagerHeader === true ? request.clientHeaders[MANAGER_HEADER] : undefined;
+    if (name === undefined) return table.entries;
+    const chosenFirst = table.startingWith(String(name));
+    if (chosenFirst !== undefined) return chosenFirst;
+    const known = table.entries.map((entry) => entry.name).join(', ') || 'none';
+    throw invalidRequest(
+      `${MANAGER_HEADER}: there is no manager of that name. Known: ${known}.`,
+      null,
+      'unknown_manager',
+    );
+  }
+
+  /**
+   * Undefined when every manager declined, so that the request runs on this instance as it is.
+   *
+   * @param entries who is asked; by default {@link order} of the request.
+   */
+  dispatch(request: InferenceRequest, local: LocalExecution, entries = this.order(request)): Dispatched | undefined {
+    const size = new PromptSize(request);
+    for (const { name, manager, condition } of entries) {
+      if (condition !== undefined && !holds(condition, request, size)) continue;
       const parts = manager.dispatch(request, local);
       if (parts !== undefined) {
         this.observer.dispatched(name);

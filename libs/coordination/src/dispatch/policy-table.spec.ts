@@ -42,6 +42,17 @@ describe('PolicyTable', () => {
     expect(table.with(same)).toBe(table);
   });
 
+  it('gives its entries with a chosen one first, whose condition is not asked, and stays as it is', () => {
+    const conditional = { ...entry('b', 5), condition: { minPromptTokens: 9 } };
+    const table = PolicyTable.EMPTY.with(entry('a', 1)).with(conditional).with(entry('c', 7));
+    const chosen = table.startingWith('b');
+    expect(chosen?.map(({ name }) => name)).toEqual(['b', 'a', 'c']);
+    expect(chosen?.[0]?.condition).toBeUndefined();
+    expect(names(table)).toEqual(['a', 'b', 'c']);
+    expect(table.entries[1]).toBe(conditional);
+    expect(table.startingWith('d')).toBeUndefined();
+  });
+
   it('refuses a second manager of one name, and names both classes', () => {
     const table = PolicyTable.EMPTY.with(entry('a', 1));
     const add = (): PolicyTable => table.with(entry('a', 2, new AlsoDeclines()));

@@ -1,5 +1,6 @@
 import type { DisaggregatedRequestManager } from '../managers/disaggregated-request-manager.js';
 import { DuplicateNameError } from '../registry/duplicate-name.error.js';
+import type { DisaggregateWhen } from './manager-settings.js';
 
 /** A manager with its place in the order. */
 export interface PolicyEntry {
@@ -7,6 +8,8 @@ export interface PolicyEntry {
   /** A lower number is asked first. */
   readonly priority: number;
   readonly manager: DisaggregatedRequestManager;
+  /** What has to hold of a request for the manager to be asked. */
+  readonly condition?: DisaggregateWhen;
 }
 
 /** The active managers in the order in which they are asked. Immutable: a change makes the next version. */
@@ -37,5 +40,15 @@ export class PolicyTable {
     }
     const entries = [...this.entries, entry].sort((a, b) => a.priority - b.priority || a.name.localeCompare(b.name));
     return new PolicyTable(this.version + 1, entries);
+  }
+
+  /**
+   * The entries with that of `name` first. Somebody chose it for this request, so its condition is not asked.
+   * Undefined when the table has no such entry.
+   */
+  startingWith(name: string): readonly PolicyEntry[] | undefined {
+    const chosen = this.entries.find((entry) => entry.name === name);
+    if (chosen === undefined) return undefined;
+    return [{ ...chosen, condition: undefined }, ...this.entries.filter((entry) => entry !== chosen)];
   }
 }

@@ -1,5 +1,4 @@
 import { InferenceError, type InferenceRequest, type ResponsePart } from '@baton/inference';
-import { RemoteUnavailableError } from '@baton/remotes';
 import { Inject, Injectable, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import {
@@ -22,10 +21,12 @@ import {
 } from '../coordination.options.js';
 import type { StreamEndReason } from '../observer.js';
 import { clientGone } from './client-gone.js';
+import { endReason } from './end-reason.js';
+import { keepIntegersExact } from './exact-integers.js';
 import { InFlight } from './in-flight.js';
 import type { InferenceAnswer } from './inference-answer.js';
 import { onSent } from './on-sent.js';
-import { ClientStalledError, ResponseBody } from './response-body.js';
+import { ResponseBody } from './response-body.js';
 import { toHttpException } from './to-http-exception.js';
 
 /** Turns the parts of an answer into what Nest sends, and ends the answer when the client has gone. */
@@ -42,8 +43,8 @@ export class AnswerRenderer {
    */
   render({ parts, request }: InferenceAnswer, reply: FastifyReply): Observable<unknown> {
     return new Observable<unknown>((subscriber) => {
-      const end = this.inFlight.begin(request.api);
-      const answer = parts.pipe(this.inFlight.untilAborted());
+      const end = this.inFlight.begin(request);
+      const answer = parts.pipe(this.inFlight.untilAborted(request));
       const rendered = request.stream ? this.stream(answer, request, reply, end) : this.whole(answer, reply, end);
       return rendered.subscribe(subscriber);
     }).pipe(
@@ -112,9 +113,11 @@ export class AnswerRenderer {
       map((all) => {
         const [first] = all;
         void reply.header('content-type', 'application/json; charset=utf-8');
-        return first?.kind === 'json'
-          ? first.body
-          : Buffer.concat(all.flatMap((part) => (part.kind === 'bytes' ? [part.bytes] : [])));
+        if (first?.kind !== 'json') {
+          return Buffer.concat(all.flatMap((part) => (part.kind === 'bytes' ? [part.bytes] : [])));
+        }
+        keepIntegersExact(first.body, reply);
+        return first.body;
       }),
       tap({ next: () => (reason = 'complete'), error: (error: unknown) => (reason = endReason(error)) }),
       takeUntil(clientGone(reply.raw)),
@@ -138,12 +141,3 @@ const EVENT_STREAM_HEADERS = {
   'cache-control': 'no-cache, no-transform',
   'x-accel-buffering': 'no',
 };
-
-function endReason(error: unknown): StreamEndReason {
-  if (error instanceof ClientStalledError) return 'client_stalled';
-  if (error instanceof RemoteUnavailableError) return 'upstream_error';
-  if (!(error instanceof InferenceError)) return 'server_error';
-  if (error.code === 'shutting_down') return 'drain';
-  if (error.status < 500) return 'client_error';
-  return error.status === 502 || error.status === 504 ? 'upstream_error' : 'server_error';
-}

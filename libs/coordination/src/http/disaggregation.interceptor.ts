@@ -3,7 +3,7 @@ import { Injectable, type CallHandler, type ExecutionContext, type NestIntercept
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { mergeMap, of, type Observable } from 'rxjs';
-import { Dispatcher } from '../dispatch/dispatcher.js';
+import { Dispatcher, MANAGER_HEADER } from '../dispatch/dispatcher.js';
 import { AnswerRenderer } from './answer-renderer.js';
 import { InferenceAnswer } from './inference-answer.js';
 import { setLeg } from './leg.decorator.js';
@@ -12,9 +12,6 @@ import { RequestCheck } from './request-check.js';
 import { validateBody } from './request-validation.js';
 import { bodyClassOf, DisaggregatedMetadata, REQUEST_ID_HEADER, toInferenceRequest } from './route-contract.js';
 import { toHttpException } from './to-http-exception.js';
-
-/** The header that says who answered: a manager's name, or `local`. */
-const MANAGER_HEADER = 'x-baton-manager';
 
 /**
  * The mixin: puts the managers before a handler, and makes the handler their local execution. It subscribes once
@@ -43,11 +40,12 @@ export class DisaggregationInterceptor implements NestInterceptor {
     try {
       if (bodyClass !== undefined) validateBody(bodyClass, http.body);
       const request = toInferenceRequest(http, reply, expectObject(http.body, null), options);
-      // Nothing has been started yet when the request is refused.
+      // Nothing has been started yet when the request is refused, neither for its manager nor by the check.
+      const managers = this.dispatcher.order(request);
       if (!request.isLeg) await this.requestCheck.check(request);
       setLeg(http, request);
       void reply.header(REQUEST_ID_HEADER, request.id);
-      const dispatched = this.dispatcher.dispatch(request, localExecution(http, next));
+      const dispatched = this.dispatcher.dispatch(request, localExecution(http, next), managers);
       void reply.header(MANAGER_HEADER, dispatched?.manager ?? 'local');
       if (dispatched === undefined) return this.passThrough(next, reply);
       return this.renderer.render(new InferenceAnswer(dispatched.parts, request), reply);

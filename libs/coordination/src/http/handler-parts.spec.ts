@@ -40,6 +40,18 @@ describe('handlerParts', () => {
     expect(await partsOf(value)).toEqual(parts);
   });
 
+  it.each<[string, unknown]>([
+    ['an array', [1]],
+    ['null', null],
+    ['a number', 7],
+  ])('refuses %s, saying so', async (what, value) => {
+    await expect(partsOf(value)).rejects.toThrow(`gave ${what}, which is no part of an answer`);
+    const yields = async function* (): AsyncGenerator<unknown> {
+      yield value;
+    };
+    await expect(partsOf(yields())).rejects.toThrow(`gave ${what}`);
+  });
+
   it('passes the failure of what it reads on', async () => {
     const broken = new Readable({ read: () => undefined });
     const reading = partsOf(broken);

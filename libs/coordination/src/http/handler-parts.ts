@@ -1,4 +1,4 @@
-import { bytesPart, jsonPart, type FlowValve, type JsonObject, type ResponsePart } from '@baton/inference';
+import { bytesPart, isJsonObject, jsonPart, type FlowValve, type ResponsePart } from '@baton/inference';
 import { StreamableFile } from '@nestjs/common';
 import { concatMap, defer, EMPTY, filter, firstValueFrom, Observable, of, type OperatorFunction } from 'rxjs';
 import { InferenceAnswer } from './inference-answer.js';
@@ -20,7 +20,11 @@ export function handlerParts(valve: FlowValve): OperatorFunction<unknown, Respon
 function partOf(value: unknown): ResponsePart {
   if (typeof value === 'string') return bytesPart(Buffer.from(value));
   if (value instanceof Uint8Array) return bytesPart(value);
-  return jsonPart(value as JsonObject);
+  if (isJsonObject(value)) return jsonPart(value);
+  const what = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  throw new Error(
+    `A handler under @Disaggregated() gave ${what}, which is no part of an answer to an inference request.`,
+  );
 }
 
 function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {

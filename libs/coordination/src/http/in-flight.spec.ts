@@ -1,7 +1,10 @@
+import { inferenceRequest, type InferenceRequest } from '@baton/inference';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { NEVER, Observable, of, Subject } from 'rxjs';
 import { CoordinationObserver } from '../observer.js';
 import { InFlight } from './in-flight.js';
+
+const CHAT = inferenceRequest('chat', {});
 
 let observer: CoordinationObserver;
 let inFlight: InFlight;
@@ -20,8 +23,8 @@ describe('InFlight', () => {
   it('counts requests in and out, each once, and tells the observer', () => {
     const started = jest.spyOn(observer, 'started');
     const ended = jest.spyOn(observer, 'ended');
-    const first = inFlight.begin('chat');
-    const second = inFlight.begin('generate');
+    const first = inFlight.begin(CHAT);
+    const second = inFlight.begin(inferenceRequest('generate', {}));
     expect(inFlight.count).toBe(2);
     first('complete');
     first('client_gone');
@@ -34,7 +37,7 @@ describe('InFlight', () => {
 
   it('refuses new requests with a 503 once it was told to, and does not count them', () => {
     inFlight.refuseNew();
-    const begin = (): unknown => inFlight.begin('chat');
+    const begin = (): unknown => inFlight.begin(CHAT);
     expect(begin).toThrow('shutting down');
     expect(inFlight.count).toBe(0);
   });
@@ -50,16 +53,73 @@ describe('InFlight', () => {
     expect(ended).toHaveBeenCalledTimes(1);
   });
 
+  describe('abort', () => {
+    const errors = new Map<InferenceRequest, unknown>();
+
+    /** A request whose answer never ends by itself. */
+    function answering(id: string, body = {}): InferenceRequest {
+      const request = inferenceRequest('generate', body, { id });
+      const end = inFlight.begin(request);
+      NEVER.pipe(inFlight.untilAborted(request)).subscribe({
+        error: (error: unknown) => {
+          errors.set(request, error);
+          end('aborted');
+        },
+      });
+      return request;
+    }
+
+    beforeEach(() => errors.clear());
+
+    it('ends the answer that an id means, and no other', () => {
+      const [mine, other] = [answering('mine'), answering('other')];
+      expect(inFlight.abort(['mine'])).toBe(1);
+      expect(errors.get(mine)).toMatchObject({ status: 499, code: 'request_aborted' });
+      expect(errors.has(other)).toBe(false);
+      expect(inFlight.count).toBe(1);
+    });
+
+    it('takes the id that an answer carried: of the client, of the body, of a leg; and a bare key', () => {
+      const requests = [answering('a'), answering('b', { request_id: 'own' }), answering('c'), answering('d')];
+      const [, , third, fourth] = requests;
+      const ids = ['chatcmpl-a', 'generate-tokens-own', `cmpl-${third?.key}-0a1b2c3d`, String(fourth?.key)];
+      expect(inFlight.abort(ids)).toBe(4);
+      expect(requests.every((request) => errors.has(request))).toBe(true);
+      expect(inFlight.count).toBe(0);
+    });
+
+    it('ends both of two requests with one id, and each once when it is named twice', () => {
+      const [first, second] = [answering('same'), answering('same')];
+      expect(inFlight.abort(['same', 'chatcmpl-same', first.key])).toBe(2);
+      expect([...errors.keys()]).toEqual([first, second]);
+    });
+
+    it('knows nothing of unknown ids, of what is over, and of what was whole already', () => {
+      const end = inFlight.begin(inferenceRequest('chat', {}, { id: 'over' }));
+      expect(inFlight.abort(['nobody', '', 'over'])).toBe(0);
+      end('complete');
+      expect(inFlight.abort(['over'])).toBe(0);
+    });
+
+    it('is not for requests that it was not told of', () => {
+      answering('mine');
+      const error = jest.fn();
+      NEVER.pipe(inFlight.untilAborted()).subscribe({ error });
+      inFlight.abort(['mine']);
+      expect(error).not.toHaveBeenCalled();
+    });
+  });
+
   describe('drain', () => {
     it('is done at once when nothing is in flight, and refuses what comes', async () => {
       await inFlight.drain(30_000);
-      expect(() => inFlight.begin('chat')).toThrow('shutting down');
+      expect(() => inFlight.begin(CHAT)).toThrow('shutting down');
     });
 
     it('waits for what is in flight, and lets it end by itself', async () => {
       const answer = new Subject<number>();
       const log: unknown[] = [];
-      const end = inFlight.begin('chat');
+      const end = inFlight.begin(CHAT);
       answer
         .pipe(inFlight.untilAborted<number>())
         .subscribe({ next: (n) => log.push(n), complete: () => end('complete'), error: (e: unknown) => log.push(e) });
@@ -75,8 +135,8 @@ describe('InFlight', () => {
 
     it('ends with an error what takes longer than the bound', async () => {
       const errors: unknown[] = [];
-      const end = inFlight.begin('chat');
-      NEVER.pipe(inFlight.untilAborted()).subscribe({
+      const end = inFlight.begin(CHAT);
+      NEVER.pipe(inFlight.untilAborted(CHAT)).subscribe({
         error: (error: unknown) => {
           errors.push(error);
           end('drain');
@@ -92,7 +152,7 @@ describe('InFlight', () => {
     });
 
     it('is bounded even when an answer does not end', async () => {
-      inFlight.begin('chat');
+      inFlight.begin(CHAT);
       const drained = inFlight.drain(1_000);
       await jest.advanceTimersByTimeAsync(2_000);
       await drained;

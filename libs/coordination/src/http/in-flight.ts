@@ -1,4 +1,4 @@
-import { InferenceError, type InferenceApi } from '@baton/inference';
+import { InferenceError, type InferenceRequest } from '@baton/inference';
 import { Injectable } from '@nestjs/common';
 import {
   BehaviorSubject,
@@ -6,6 +6,7 @@ import {
   filter,
   firstValueFrom,
   map,
+  merge,
   Observable,
   of,
   Subject,
@@ -14,12 +15,14 @@ import {
   type MonoTypeOperatorFunction,
 } from 'rxjs';
 import { CoordinationObserver, type StreamEndReason } from '../observer.js';
+import { AbortIndex } from './abort-index.js';
 
-/** The requests that this instance is answering, and the way to end them when it shuts down. */
+/** The requests that this instance is answering, and the ways to end them: by their id, or all when it shuts down. */
 @Injectable()
 export class InFlight {
   readonly #count = new BehaviorSubject(0);
-  readonly #aborted = new Subject<InferenceError>();
+  readonly #drained = new Subject<InferenceError>();
+  readonly #aborts = new AbortIndex();
   #isRefusing = false;
 
   constructor(private readonly observer: CoordinationObserver) {}
@@ -33,26 +36,44 @@ export class InFlight {
    *
    * @throws InferenceError 503 when the instance is shutting down.
    */
-  begin(api: InferenceApi): (reason: StreamEndReason) => void {
+  begin(request: InferenceRequest): (reason: StreamEndReason) => void {
     if (this.#isRefusing) throw shuttingDown();
     this.#count.next(this.count + 1);
-    this.observer.started(api);
+    const forget = this.#aborts.add(request);
+    this.observer.started(request.api);
     let isOver = false;
     return (reason) => {
       if (isOver) return;
       isOver = true;
+      forget();
       this.observer.ended(reason);
       this.#count.next(this.count - 1);
     };
   }
 
-  /** Ends an answer with an error when the drain has run out of time. Passes values on without a hop of its own. */
-  untilAborted<T>(): MonoTypeOperatorFunction<T> {
+  /**
+   * Ends the answer of `request`, which has begun, with an error when it is aborted, and any answer when the drain has
+   * run out of time. Passes values on without a hop of its own.
+   */
+  untilAborted<T>(request?: InferenceRequest): MonoTypeOperatorFunction<T> {
     return (source) =>
       new Observable((subscriber) => {
-        subscriber.add(this.#aborted.subscribe((error) => subscriber.error(error)));
+        const ended = request === undefined ? this.#drained : merge(this.#drained, this.#aborts.aborted(request));
+        subscriber.add(ended.subscribe((error) => subscriber.error(error)));
         source.subscribe(subscriber);
       });
+  }
+
+  /**
+   * Ends with an error the answers that `ids` mean: each is an id that a client sent, that its answer carried, or the
+   * key of a request. Unknown ids are no error; two requests of one id are both ended.
+   *
+   * @returns how many answers it ended. One that was whole and only waited to be sent is none of them.
+   */
+  abort(ids: readonly string[]): number {
+    const found = new Set(ids.flatMap((id) => [...this.#aborts.find(id)]).filter(({ observed }) => observed));
+    for (const aborted of found) aborted.next(requestAborted());
+    return found.size;
   }
 
   /** From now on new requests get a 503. */
@@ -64,7 +85,7 @@ export class InFlight {
   async drain(timeoutMs: number): Promise<void> {
     this.refuseNew();
     if (await this.#isIdleWithin(timeoutMs)) return;
-    this.#aborted.next(shuttingDown());
+    this.#drained.next(shuttingDown());
     await this.#isIdleWithin(ABORT_GRACE_MS);
   }
 
@@ -89,5 +110,14 @@ function shuttingDown(): InferenceError {
     status: 503,
     code: 'shutting_down',
     retryAfterSeconds: 1,
+  });
+}
+
+/** 499 is what the field answers when nobody wants the answer any more: no fault of the server, and not to be retried. */
+function requestAborted(): InferenceError {
+  return new InferenceError('The request was aborted.', {
+    status: 499,
+    type: 'server_error',
+    code: 'request_aborted',
   });
 }

@@ -1,8 +1,8 @@
 import 'reflect-metadata';
-import { InferenceError } from '@baton/inference';
+import { InferenceError, RawJson } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
 import { Type } from 'class-transformer';
-import { IsArray, IsInt, IsOptional, IsString, Min, ValidateNested } from 'class-validator';
+import { IsArray, IsInt, IsOptional, IsString, Min, ValidateBy, ValidateNested } from 'class-validator';
 import { validateBody } from './request-validation.js';
 
 class Part {
@@ -30,6 +30,16 @@ class Body {
   @IsOptional()
   @IsInt({ each: true })
   token_ids?: number[];
+}
+
+class KeptBody {
+  @ValidateBy({
+    name: 'kept',
+    validator: { validate: (value: unknown) => value instanceof RawJson && value.length === 3 },
+  })
+  token_ids!: RawJson;
+  @IsInt()
+  max_tokens!: number;
 }
 
 function refusal(body: unknown): InferenceError | undefined {
@@ -72,6 +82,17 @@ describe('validateBody', () => {
       param: null,
       message: 'The request body must be a JSON object.',
     });
+  });
+
+  it('checks an array that is kept as its bytes as it is, also when something else is wrong', () => {
+    const body = { token_ids: new RawJson(Buffer.from('[1,2,3]'), 3), max_tokens: 1 };
+    expect(() => validateBody(KeptBody, body)).not.toThrow();
+    expect(() => validateBody(KeptBody, { ...body, max_tokens: 'x' })).toThrow(
+      expect.objectContaining({ param: 'max_tokens' }),
+    );
+    expect(() => validateBody(KeptBody, { ...body, token_ids: new RawJson(Buffer.from('[]'), 0) })).toThrow(
+      expect.objectContaining({ param: 'token_ids' }),
+    );
   });
 
   it('does not let a body change a prototype', () => {

@@ -1,4 +1,4 @@
-import { invalidRequest, isJsonObject, type JsonObject } from '@baton/inference';
+import { invalidRequest, isJsonObject, RawJson, type JsonObject } from '@baton/inference';
 import { plainToInstance } from 'class-transformer';
 import { getMetadataStorage, validateSync, ValidationTypes, type ValidationError } from 'class-validator';
 
@@ -14,8 +14,16 @@ export function validateBody(bodyClass: BodyClass, body: unknown): asserts body 
   if (!isJsonObject(body)) throw invalidRequest('The request body must be a JSON object.', null);
   if (firstError(shallowInstance(bodyClass, body)) === undefined) return;
   // Decorators such as `@Type(() => Number)` may still make it valid: only a whole conversion can refuse it.
-  const error = firstError(plainToInstance(bodyClass, body));
+  const error = firstError(wholeInstance(bodyClass, body));
   if (error !== undefined) throw toInferenceError(error);
+}
+
+/** The body as an instance, every value converted but what is kept as its bytes: a copy would be without them. */
+function wholeInstance(bodyClass: BodyClass, body: JsonObject): object {
+  const fields = Object.entries(body);
+  const plain = fields.filter(([, value]) => !(value instanceof RawJson));
+  const kept = fields.filter(([, value]) => value instanceof RawJson);
+  return Object.assign(plainToInstance(bodyClass, Object.fromEntries(plain)), Object.fromEntries(kept));
 }
 
 function firstError(instance: object): ValidationError | undefined {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
-import { InferenceError, sseFailure, type FlowValve, type ResponsePart } from '@baton/inference';
-import type { Observable, Subscription } from 'rxjs';
+import { InferenceError, sseFailure, stringifyJson, type FlowValve, type ResponsePart } from '@baton/inference';
+import { map, type Observable, type Subscription } from 'rxjs';
 
 /** What a {@link ResponseBody} tells while it streams. */
 export interface ResponseBodyEvents {
@@ -47,8 +47,9 @@ export class ResponseBody extends Readable {
 
   /** Starts the answer. */
   start(parts: Observable<ResponsePart>): void {
-    this.#subscription = parts.subscribe({
-      next: (part) => this.#take(part),
+    // As an operator: a part that cannot be written is a failure of the answer.
+    this.#subscription = parts.pipe(map(chunkOf)).subscribe({
+      next: (chunk) => this.#take(chunk),
       error: (error: unknown) => this.#fail(error),
       complete: () => this.#complete(),
     });
@@ -75,8 +76,8 @@ export class ResponseBody extends Readable {
     callback(error);
   }
 
-  #take(part: ResponsePart): void {
-    const hasRoom = this.push(part.kind === 'bytes' ? part.bytes : JSON.stringify(part.body));
+  #take(chunk: Uint8Array | string): void {
+    const hasRoom = this.push(chunk);
     if (!hasRoom) this.#waitForClient();
     this.#ready();
   }
@@ -121,4 +122,8 @@ export class ResponseBody extends Readable {
       this.options.stallTimeoutMs,
     );
   }
+}
+
+function chunkOf(part: ResponsePart): Uint8Array | string {
+  return part.kind === 'bytes' ? part.bytes : stringifyJson(part.body);
 }

@@ -70,8 +70,15 @@ export function toInferenceRequest(
     // An application that names its requests has done so before the interceptor ran.
     id: clientRequestId(reply.getHeader(REQUEST_ID_HEADER) ?? http.headers[REQUEST_ID_HEADER]),
     headers: Object.fromEntries(headers),
+    clientHeaders: readableHeaders(http),
     isLeg: http.headers[LEG_HEADER] !== undefined,
   });
+}
+
+/** What policies may read: everything but credentials and cookies, which no policy can then log or send on. */
+function readableHeaders(http: FastifyRequest): InferenceRequest['clientHeaders'] {
+  const { authorization, 'proxy-authorization': proxyAuthorization, cookie, ...readable } = http.headers;
+  return readable;
 }
 
 function apiOf(body: JsonObject): InferenceApi {

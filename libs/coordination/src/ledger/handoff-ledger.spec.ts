@@ -1,16 +1,29 @@
-import type { JsonObject } from '@baton/inference';
+import { inferenceRequest, type JsonObject } from '@baton/inference';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { EMPTY, NEVER, Observable, of, Subject, throwError } from 'rxjs';
-import type { HandoffDescriptor, KvConnector, ReleaseOutcome } from '../connectors/kv-connector.js';
+import type {
+  HandoffDescriptor,
+  KvConnector,
+  KvContract,
+  ReleaseMeans,
+  ReleaseOutcome,
+} from '../connectors/kv-connector.js';
 import { CoordinationObserver } from '../observer.js';
 import { HandoffLedger } from './handoff-ledger.js';
 import type { Handoff } from './handoff.js';
 
 const descriptor: HandoffDescriptor = { params: { remote_request_id: 'h-1' } };
+const means: ReleaseMeans = { request: inferenceRequest('chat', {}), decode: () => EMPTY };
 
 /** A connector of which only the release is asked. */
 class ReleasingConnector implements KvConnector {
   readonly released: HandoffDescriptor[] = [];
+  readonly contract: KvContract = {
+    order: 'serial',
+    decoder: 'deferred',
+    prefillMayAnswer: false,
+    leaving: { gap: 'release', transferring: 'close' },
+  };
   constructor(private readonly outcome: () => Observable<ReleaseOutcome>) {}
   release(handoff: HandoffDescriptor): Observable<ReleaseOutcome> {
     this.released.push(handoff);
@@ -35,7 +48,7 @@ beforeEach(() => {
   jest.useFakeTimers();
   observer = new CoordinationObserver();
   settled = jest.spyOn(observer, 'settled');
-  ledger = new HandoffLedger(observer, { releaseTimeoutMs: 1_000 });
+  ledger = new HandoffLedger(observer, { releaseTimeoutMs: 1_000, transferTimeoutMs: 5_000 });
 });
 
 afterEach(() => {
@@ -45,7 +58,7 @@ afterEach(() => {
 /** Owes a handoff; `leave` unsubscribes. */
 function owe(connector: KvConnector): { handoff: Handoff; leave: () => void } {
   const held: Handoff[] = [];
-  const subscription = ledger.owe(connector, descriptor).subscribe((handoff) => handoff && held.push(handoff));
+  const subscription = ledger.owe(connector, descriptor, means).subscribe((handoff) => held.push(handoff));
   const [handoff] = held;
   if (handoff === undefined) throw new Error('nothing was handed over');
   return { handoff, leave: () => subscription.unsubscribe() };
@@ -54,7 +67,7 @@ function owe(connector: KvConnector): { handoff: Handoff; leave: () => void } {
 describe('HandoffLedger', () => {
   it('owes from subscription on, and releases once when nobody took it', () => {
     const connector = new ReleasingConnector(() => of('freed'));
-    const resource = ledger.owe(connector, descriptor);
+    const resource = ledger.owe(connector, descriptor, means);
     expect(ledger.open).toBe(0);
     const subscription = resource.subscribe();
     expect(ledger.open).toBe(1);
@@ -70,7 +83,7 @@ describe('HandoffLedger', () => {
     const { handoff, leave } = owe(connector);
     const parts = new Subject<string>();
     const got: string[] = [];
-    handoff.takenOnFirst(parts).subscribe((part) => got.push(part));
+    handoff.taking(parts).subscribe((part) => got.push(part));
     expect(handoff.isTaken).toBe(false);
     expect(ledger.open).toBe(1);
     parts.next('a');
@@ -89,23 +102,19 @@ describe('HandoffLedger', () => {
   ])('still owes when a decode %s without a part', (_how, parts) => {
     const connector = new ReleasingConnector(() => of('freed'));
     const { handoff, leave } = owe(connector);
-    handoff.takenOnFirst(parts).subscribe({ error: () => undefined });
+    handoff.taking(parts).subscribe({ error: () => undefined });
     expect(handoff.isTaken).toBe(false);
     leave();
     expect(connector.released).toHaveLength(1);
   });
 
-  it('owes nothing when P handed nothing over, and holds the request all the same', () => {
-    const next = jest.fn();
-    const complete = jest.fn();
-    ledger
-      .owe(new ReleasingConnector(() => NEVER), undefined)
-      .subscribe({ next, complete })
-      .unsubscribe();
-    expect(next).toHaveBeenCalledWith(undefined);
-    expect(complete).not.toHaveBeenCalled();
-    expect(ledger.open).toBe(0);
-    expect(settled).not.toHaveBeenCalled();
+  it('asks for no release of a handoff whose prefill has failed', () => {
+    const connector = new ReleasingConnector(() => NEVER);
+    const { handoff, leave } = owe(connector);
+    handoff.void();
+    leave();
+    expect(connector.released).toEqual([]);
+    expect(settled.mock.calls).toEqual([['freed']]);
   });
 
   it('bounds a release that hangs, gives it up, and books it as unknown', () => {
@@ -158,7 +167,7 @@ describe('HandoffLedger', () => {
     expect(settled).toHaveBeenCalledTimes(2);
   });
 
-  it('lets a shutdown wait for the releases under way, and no longer than twice their bound', async () => {
+  it('lets a shutdown wait for the releases under way, and no longer than their bounds', async () => {
     const outcome = new Subject<ReleaseOutcome>();
     owe(new ReleasingConnector(() => outcome)).leave();
     let isDone = false;
@@ -170,7 +179,7 @@ describe('HandoffLedger', () => {
 
     owe(new ReleasingConnector(() => NEVER)); // a request that never ends
     const bounded = ledger.beforeApplicationShutdown();
-    await jest.advanceTimersByTimeAsync(2_000);
+    await jest.advanceTimersByTimeAsync(7_000);
     await bounded;
     expect(ledger.open).toBe(1);
   });

@@ -1,12 +1,15 @@
-import { Observable } from 'rxjs';
+import { Observable, Subject, type Subscription } from 'rxjs';
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 
-/** A KV cache that is owed: left behind by a prefill, not yet taken by a decode. */
+/** A KV cache that is owed: left behind by a prefill (or being made by one), not yet taken by a decode. */
 export class Handoff {
   #isTaken = false;
+  #isVoid = false;
+  #transfer: Observable<never> | undefined;
 
   constructor(
     readonly descriptor: HandoffDescriptor,
+    private readonly finishesTransfer: boolean,
     private readonly onTaken: () => void,
   ) {}
 
@@ -14,20 +17,65 @@ export class Handoff {
     return this.#isTaken;
   }
 
-  /** Passes a decode's answer through. Its first part proves that the KV was taken, so nothing is owed any more. */
-  takenOnFirst<T>(parts: Observable<T>): Observable<T> {
-    return new Observable((subscriber) =>
-      parts.subscribe({
+  /** Whether there is no KV after all. */
+  get isVoid(): boolean {
+    return this.#isVoid;
+  }
+
+  /** The prefill that was to leave it has failed: nothing has to be freed. */
+  void(): void {
+    this.#isVoid = true;
+  }
+
+  /**
+   * A decode that goes on for a client that has left, where the contract wants transfers finished: subscribing waits
+   * for its end, unsubscribing closes it.
+   */
+  get transfer(): Observable<never> | undefined {
+    return this.#transfer;
+  }
+
+  /**
+   * Passes a decode's answer through. Its first part proves that the KV was taken, so nothing is owed any more.
+   * Unsubscribed before that, the decode is closed, or becomes the {@link transfer} that somebody has to finish.
+   */
+  taking<T>(parts: Observable<T>): Observable<T> {
+    return new Observable((subscriber) => {
+      const ended = new Subject<never>();
+      let isOver = false;
+      const over = (): void => {
+        isOver = true;
+        ended.complete();
+      };
+      const decode: Subscription = parts.subscribe({
         next: (part) => {
           if (!this.#isTaken) {
             this.#isTaken = true;
             this.onTaken();
+            ended.complete();
           }
           subscriber.next(part);
         },
-        error: (error: unknown) => subscriber.error(error),
-        complete: () => subscriber.complete(),
-      }),
-    );
+        error: (error: unknown) => {
+          over();
+          subscriber.error(error);
+        },
+        complete: () => {
+          over();
+          subscriber.complete();
+        },
+      });
+      return () => {
+        if (isOver || this.#isTaken || !this.finishesTransfer) decode.unsubscribe();
+        else this.#transfer = untilEnded(ended, decode);
+      };
+    });
   }
+}
+
+function untilEnded(ended: Observable<never>, decode: Subscription): Observable<never> {
+  return new Observable((subscriber) => {
+    subscriber.add(() => decode.unsubscribe());
+    subscriber.add(ended.subscribe(subscriber));
+  });
 }

@@ -1,0 +1,156 @@
+import { InferenceError, invalidRequest, jsonPart, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import { describe, expect, it } from '@jest/globals';
+import { ForbiddenException } from '@nestjs/common';
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { concat, delay, mergeMap, of, Subject, throwError } from 'rxjs';
+import { InferenceAnswer } from './inference-answer.js';
+import { run, script } from './story-application.spec-support.js';
+import { DONE, event, headOf, parsed, post, send, STORY, STREAM, until } from './story-client.spec-support.js';
+
+describe('an answer', () => {
+  it.each([
+    ['a stream', STREAM],
+    ['a JSON answer', STORY],
+  ])('keeps the digits of large integers in %s', async (_what, body) => {
+    const running = await run();
+    script.plan = () => of(jsonPart({ ids: [{ room: 9_007_199_254_740_993n }, 7], text: '9007199254740993' }));
+    const answer = await post(running, body);
+    expect(answer.status).toBe(200);
+    expect(answer.text).toBe('{"ids":[{"room":9007199254740993},7],"text":"9007199254740993"}');
+  });
+
+  it('that cannot be written is an error of the server, and ends', async () => {
+    const running = await run();
+    const circle: Record<string, unknown> = {};
+    circle['self'] = circle;
+    script.plan = () => of(jsonPart(circle));
+    for (const body of [STORY, STREAM]) expect((await post(running, body)).status).toBe(500);
+    await until(() => running.inFlight.count === 0);
+  });
+});
+
+describe('an error', () => {
+  it.each([
+    ['a stream', STREAM],
+    ['a JSON answer', STORY],
+  ])('before the first part of %s is a true HTTP error in the OpenAI shape', async (_what, body) => {
+    const running = await run();
+    script.plan = () =>
+      throwError(() => new InferenceError('Try later.', { status: 503, code: 'busy', retryAfterSeconds: 7 })).pipe();
+    const answer = await post(running, body);
+    expect(answer.status).toBe(503);
+    expect(answer.headers['retry-after']).toBe('7');
+    expect(answer.headers['content-type']).toMatch('application/json');
+    expect(answer.headers['x-baton-manager']).toBe('scripted');
+    expect(parsed(answer)).toEqual({
+      error: { message: 'Try later.', type: 'service_unavailable_error', param: null, code: 'busy' },
+    });
+    expect(running.inFlight.count).toBe(0);
+    expect(script.ends).toEqual(['server_error']);
+  });
+
+  it('that comes later, still before the first part, is one too', async () => {
+    const running = await run();
+    script.plan = () =>
+      of(0).pipe(
+        delay(5),
+        mergeMap(() => throwError(() => invalidRequest('No.', 'prompt'))),
+      );
+    const answer = await post(running, STREAM);
+    expect(answer.status).toBe(400);
+    expect(script.ends).toEqual(['client_error']);
+  });
+
+  it('of a kind that nobody knows says nothing of itself', async () => {
+    const running = await run();
+    script.plan = () => throwError(() => new Error('secret'));
+    const answer = await post(running, STREAM);
+    expect(answer.status).toBe(500);
+    expect(answer.text).not.toContain('secret');
+    script.plan = () => {
+      throw new Error('secret');
+    };
+    expect((await post(running, STREAM)).status).toBe(500);
+  });
+
+  it('after the first part is an error event, then the end mark', async () => {
+    const running = await run();
+    script.plan = () =>
+      concat(
+        of(event(1)),
+        throwError(() => new InferenceError('Lost.', { status: 502, code: 'remote_reset' })),
+      );
+    const answer = await post(running, STREAM);
+    expect(answer.status).toBe(200);
+    expect(answer.text.split('\n\n')).toEqual([
+      'data: {"n":1}',
+      'data: {"error":{"message":"Lost.","type":"server_error","param":null,"code":"remote_reset"}}',
+      'data: [DONE]',
+      '',
+    ]);
+    expect(script.ends).toEqual(['upstream_error']);
+    expect(running.inFlight.count).toBe(0);
+  });
+
+  it('that the handler throws in a local leg reaches the client as its own', async () => {
+    const running = await run();
+    script.handler = () => {
+      throw new ForbiddenException('Not this one.');
+    };
+    script.plan = (request, local) => local(request);
+    const answer = await post(running, STORY);
+    expect(answer.status).toBe(403);
+    expect(parsed(answer)).toMatchObject({ message: 'Not this one.' });
+  });
+});
+
+describe('a stream', () => {
+  it('has the headers of one, and its first byte is out before the second event is made', async () => {
+    const running = await run();
+    const parts = new Subject<ResponsePart>();
+    script.plan = () => parts;
+    const call = send(running, STREAM);
+    const response = headOf(call);
+    await until(() => parts.observed);
+    parts.next(event(1));
+    const { headers, statusCode } = await response;
+    expect(statusCode).toBe(200);
+    expect(headers).toMatchObject({
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+      'x-baton-manager': 'scripted',
+    });
+    const received: string[] = [];
+    (await response).on('data', (chunk: Buffer) => received.push(chunk.toString()));
+    await until(() => received.length === 1);
+    expect(received).toEqual(['data: {"n":1}\n\n']);
+    parts.next(event(2));
+    await until(() => received.length === 2);
+    parts.complete();
+    await once(await response, 'end');
+    expect(running.inFlight.count).toBe(0);
+  });
+
+  it('comes out of an async generator, a stream or an answer of the handler as well', async () => {
+    const running = await run();
+    const whole = 'data: {"n":1}\n\ndata: [DONE]\n\n';
+    const events = ['data: {"n":1}\n\n', 'data: [DONE]\n\n'];
+    const results: ((leg: InferenceRequest) => unknown)[] = [
+      async function* () {
+        yield* events;
+      },
+      () => Readable.from(events),
+      (leg) => new InferenceAnswer(of(event(1), DONE), leg),
+    ];
+    script.plan = (request, local) => local(request);
+    for (const result of results) {
+      script.handler = result;
+      const answer = await post(running, STREAM);
+      expect(answer.headers['content-type']).toMatch('text/event-stream');
+      expect(answer.text).toBe(whole);
+    }
+    expect(script.ends).toEqual(['complete', 'complete', 'complete']);
+  });
+});

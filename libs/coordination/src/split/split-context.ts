@@ -1,0 +1,54 @@
+import {
+  whileHeld,
+  type InferenceRequest,
+  type JsonObject,
+  type PrefillShare,
+  type ResponsePart,
+} from '@baton/inference';
+import type { LegSite, RetryBudget } from '@baton/remotes';
+import { concat, defer, EMPTY, of, type Observable } from 'rxjs';
+import type { KvConnector, LegSites, ReleaseMeans } from '../connectors/kv-connector.js';
+import { sharedAnswer } from '../connectors/prefill-share.js';
+import type { HandoffLedger } from '../ledger/handoff-ledger.js';
+import type { CoordinationObserver } from '../observer.js';
+import type { SplitSites } from './split-sites.js';
+
+/** What the steps of one split request share. */
+export interface SplitContext {
+  readonly request: InferenceRequest;
+  readonly sites: SplitSites;
+  readonly connector: KvConnector;
+  readonly ledger: HandoffLedger;
+  readonly observer: CoordinationObserver;
+  readonly retries: RetryBudget;
+}
+
+/** What the legs agree on before they are sent; nothing for protocols in which P says it all. */
+export function agreement({ request, connector }: SplitContext, sites: LegSites): Observable<JsonObject> {
+  return connector.rendezvous?.(request, sites) ?? of({});
+}
+
+/** What of P's answer belongs in the client's. */
+export function shareOf({ request, connector }: SplitContext, answer: JsonObject): PrefillShare {
+  return connector.shareOf?.(request, answer) ?? sharedAnswer(request, answer);
+}
+
+/** Runs D's leg on `site`, unless what runs there cannot take the handoff. */
+export function decodeOn(
+  { connector }: SplitContext,
+  site: LegSite,
+  leg: () => InferenceRequest,
+): Observable<ResponsePart> {
+  return concat(
+    connector.assertTakes?.(site) ?? EMPTY,
+    defer(() => site.run(leg())),
+  );
+}
+
+/** What a release may use, after the client has gone. */
+export function releaseMeans({ request, sites }: SplitContext): ReleaseMeans {
+  return {
+    request,
+    decode: (leg) => sites.decode.pick(leg).pipe(whileHeld((site) => site.run(leg))),
+  };
+}

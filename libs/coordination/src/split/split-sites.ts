@@ -1,0 +1,19 @@
+import type { InferenceRequest, ResponsePart } from '@baton/inference';
+import type { Endpoint, LegSite } from '@baton/remotes';
+import type { Observable } from 'rxjs';
+
+/** Where a leg can run: the instances of a pool, or this instance. */
+export interface SiteSource {
+  /** A resource: one site, held until unsubscribed. Chosen on subscription. `except` have failed for this request. */
+  pick(request: InferenceRequest, options?: { readonly except?: ReadonlySet<Endpoint> }): Observable<LegSite>;
+}
+
+/** What a manager decides: where the legs of a request run. */
+export interface SplitSites {
+  readonly prefill: SiteSource;
+  readonly decode: SiteSource;
+  /** Answers the whole request when no prefill leg could be run. Left out: the request fails. */
+  readonly withoutPrefill?: (request: InferenceRequest) => Observable<ResponsePart>;
+  /** Finishes the request when no decode leg has answered. Left out: the request fails. */
+  readonly withoutDecode?: (leg: InferenceRequest) => Observable<ResponsePart>;
+}

@@ -1,0 +1,548 @@
+import {
+  bytesPart,
+  inferenceRequest,
+  InferenceError,
+  jsonPart,
+  legOf,
+  SSE_DONE,
+  sseEvent,
+  type InferenceRequest,
+  type JsonObject,
+  type ResponsePart,
+} from '@baton/inference';
+import {
+  ConnectorMismatchError,
+  parseEndpoint,
+  RemoteUnavailableError,
+  type Endpoint,
+  type LegSite,
+} from '@baton/remotes';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { defer, EMPTY, finalize, NEVER, Observable, of, Subject, throwError } from 'rxjs';
+import type {
+  HandoffDescriptor,
+  KvConnector,
+  KvContract,
+  LegSites,
+  ReleaseMeans,
+  ReleaseOutcome,
+} from '../connectors/kv-connector.js';
+import { HandoffLedger } from '../ledger/handoff-ledger.js';
+import { CoordinationObserver } from '../observer.js';
+import type { KvConnectors } from '../registry/kv-connectors.js';
+import type { SiteSource, SplitSites } from './split-sites.js';
+import { Split } from './split.js';
+
+/** A protocol of which the test says how it behaves; it counts what it is asked for. */
+class ScriptedConnector implements KvConnector {
+  readonly released: HandoffDescriptor[] = [];
+  mismatch: Error | undefined;
+  handsOver = true;
+  freeing: (means: ReleaseMeans) => Observable<ReleaseOutcome> = () => of('freed');
+  contract: KvContract = {
+    order: 'serial',
+    decoder: 'deferred',
+    prefillMayAnswer: false,
+    leaving: { gap: 'release', transferring: 'close' },
+  };
+  rescueLeg?: KvConnector['rescueLeg'];
+
+  rendezvous(_request: InferenceRequest, { prefill, decode }: LegSites): Observable<JsonObject> {
+    return of({ prefill: prefill.endpoint?.name, decode: decode?.endpoint?.name });
+  }
+  prefillLeg(request: InferenceRequest, agreed: JsonObject): InferenceRequest {
+    return legOf(request, { leg: 'prefill', agreed, stream: false });
+  }
+  handoffOf(answer: JsonObject | undefined, agreed: JsonObject): HandoffDescriptor | undefined {
+    return this.handsOver ? { params: { from: answer?.['id'] ?? 'agreed', agreed } } : undefined;
+  }
+  decodeLeg(request: InferenceRequest, handoff: HandoffDescriptor | undefined): InferenceRequest {
+    return legOf(request, { leg: 'decode', stream: request.stream, handoff: handoff?.params });
+  }
+  assertTakes(): Observable<never> {
+    return this.mismatch === undefined ? EMPTY : throwError(() => this.mismatch);
+  }
+  release(handoff: HandoffDescriptor, means: ReleaseMeans): Observable<ReleaseOutcome> {
+    this.released.push(handoff);
+    return this.freeing(means);
+  }
+}
+
+/** A leg that was started, and what the test lets it answer. */
+interface StartedLeg {
+  readonly leg: InferenceRequest;
+  readonly at: string;
+  readonly parts: Subject<ResponsePart>;
+  isEnded: boolean;
+}
+
+/** Instances in turn; counts what is held. */
+class Sites implements SiteSource {
+  readonly legs: StartedLeg[] = [];
+  held = 0;
+  picked = 0;
+  readonly endpoints: readonly Endpoint[];
+
+  constructor(...names: readonly string[]) {
+    this.endpoints = names.map((name) => parseEndpoint(`http://${name}:1`));
+  }
+
+  pick(_request: InferenceRequest, { except }: { except?: ReadonlySet<Endpoint> } = {}): Observable<LegSite> {
+    return new Observable((subscriber) => {
+      const endpoint = this.endpoints.find((candidate) => except?.has(candidate) !== true);
+      if (endpoint === undefined) return subscriber.error(new RemoteUnavailableError('none', 'no_endpoint'));
+      this.picked += 1;
+      this.held += 1;
+      subscriber.add(() => (this.held -= 1));
+      subscriber.next({ endpoint, run: (leg) => this.run(endpoint, leg) });
+    });
+  }
+
+  private run(endpoint: Endpoint, leg: InferenceRequest): Observable<ResponsePart> {
+    return new Observable((subscriber) => {
+      const started: StartedLeg = { leg, at: endpoint.name, parts: new Subject(), isEnded: false };
+      this.legs.push(started);
+      return started.parts.pipe(finalize(() => (started.isEnded = true))).subscribe(subscriber);
+    });
+  }
+}
+
+const ANSWER = {
+  id: 'p-1',
+  choices: [{ index: 0, text: 'The', finish_reason: 'length' }],
+  usage: { prompt_tokens: 7, completion_tokens: 1, total_tokens: 8, prompt_tokens_details: { cached_tokens: 3 } },
+};
+const TOKEN = bytesPart(sseEvent({ choices: [{ index: 0, text: 'a', finish_reason: null }] }));
+const LAST = bytesPart(sseEvent({ choices: [{ index: 0, text: 'b', finish_reason: 'stop' }] }));
+
+let connector: ScriptedConnector;
+let observer: CoordinationObserver;
+let ledger: HandoffLedger;
+let split: Split;
+let prefill: Sites;
+let decode: Sites;
+let settled: jest.SpiedFunction<CoordinationObserver['settled']>;
+let retried: jest.SpiedFunction<CoordinationObserver['retried']>;
+let fellBack: jest.SpiedFunction<CoordinationObserver['fellBack']>;
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  connector = new ScriptedConnector();
+  observer = new CoordinationObserver();
+  settled = jest.spyOn(observer, 'settled');
+  retried = jest.spyOn(observer, 'retried');
+  fellBack = jest.spyOn(observer, 'fellBack');
+  const options = { releaseTimeoutMs: 1_000, transferTimeoutMs: 5_000 };
+  ledger = new HandoffLedger(observer, options);
+  // Only the active connector is asked for.
+  split = new Split({ active: connector } as unknown as KvConnectors, ledger, observer, options);
+  prefill = new Sites('p1', 'p2');
+  decode = new Sites('d1', 'd2');
+});
+
+afterEach(() => {
+  expect({ prefill: prefill.held, decode: decode.held, open: ledger.open }).toEqual({ prefill: 0, decode: 0, open: 0 });
+  jest.useRealTimers();
+});
+
+function run(body: JsonObject = { prompt: 'x', stream: true }, extra: Partial<SplitSites> = {}) {
+  const log: unknown[] = [];
+  const request = inferenceRequest('completions', body);
+  const subscription = split.run(request, { prefill, decode, ...extra }).subscribe({
+    next: (part) => log.push(part.kind === 'bytes' ? Buffer.from(part.bytes).toString() : part.body),
+    error: (error: unknown) => log.push(error),
+    complete: () => log.push('complete'),
+  });
+  return { log, request, leave: () => subscription.unsubscribe() };
+}
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index];
+  if (item === undefined) throw new Error(`There is no item ${index}.`);
+  return item;
+}
+
+const text = (part: ResponsePart): string => Buffer.from(part.kind === 'bytes' ? part.bytes : []).toString();
+
+function answer(started: StartedLeg, ...parts: ResponsePart[]): void {
+  for (const part of parts) started.parts.next(part);
+  started.parts.complete();
+}
+
+const fail = (started: StartedLeg, error: unknown): void => started.parts.error(error);
+const unavailable = (started: StartedLeg, reason: 'connect' | 'busy' | 'failed', status?: number): void =>
+  fail(started, new RemoteUnavailableError(started.at, reason, undefined, status));
+
+describe('a serial split', () => {
+  it('sends D what P has answered, and only then chooses it', () => {
+    const { log } = run();
+    expect(decode.picked).toBe(0);
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(prefill.held).toBe(0); // P has done its part
+    expect(at(decode.legs, 0).leg.body).toMatchObject({ handoff: { from: 'p-1', agreed: { prefill: 'p1:1' } } });
+    answer(at(decode.legs, 0), TOKEN, LAST, bytesPart(SSE_DONE));
+    expect(log).toEqual([text(TOKEN), text(LAST), 'data: [DONE]\n\n', 'complete']);
+    expect(settled.mock.calls).toEqual([['taken']]);
+  });
+
+  it('counts prompt tokens as P did', () => {
+    const { log } = run({ prompt: 'x' });
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    const usage = {
+      prompt_tokens: 7,
+      completion_tokens: 4,
+      total_tokens: 11,
+      prompt_tokens_details: { cached_tokens: 7 },
+    };
+    answer(at(decode.legs, 0), jsonPart({ choices: [{ index: 0, text: 'ab', finish_reason: 'stop' }], usage }));
+    expect(log[0]).toMatchObject({
+      usage: { prompt_tokens: 7, completion_tokens: 4, total_tokens: 11, prompt_tokens_details: { cached_tokens: 3 } },
+    });
+  });
+
+  it('runs D as a plain request when P hands nothing over, and counts it', () => {
+    const noHandoff = jest.spyOn(observer, 'noHandoff');
+    connector.handsOver = false;
+    run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(noHandoff).toHaveBeenCalledTimes(1);
+    expect(at(decode.legs, 0).leg.body['handoff']).toBeUndefined();
+    answer(at(decode.legs, 0), LAST, bytesPart(SSE_DONE));
+    expect(settled).not.toHaveBeenCalled();
+  });
+
+  it('needs no D when P has finished the answer, where the contract allows it', () => {
+    const answered = jest.spyOn(observer, 'answeredByPrefill');
+    connector.contract = { ...connector.contract, prefillMayAnswer: true };
+    const stopped = { ...ANSWER, choices: [{ index: 0, text: 'The', finish_reason: 'stop' }] };
+    const { log } = run({ prompt: 'x' });
+    answer(at(prefill.legs, 0), jsonPart(stopped));
+    expect(log).toMatchObject([{ choices: [{ text: 'The', finish_reason: 'stop' }] }, 'complete']);
+    expect(answered).toHaveBeenCalledTimes(1);
+    // What was left out of the prefill leg is missing in its answer.
+    run({ prompt: 'x', logprobs: 1 });
+    answer(at(prefill.legs, 1), jsonPart(stopped));
+    expect(decode.legs).toHaveLength(1);
+    answer(at(decode.legs, 0), jsonPart(stopped));
+  });
+
+  it('frees the KV of a P that has answered all but holds it for a D', () => {
+    connector.contract = { ...connector.contract, prefillMayAnswer: true };
+    const { log } = run({ prompt: 'x', max_tokens: 1 });
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(log).toMatchObject([{ choices: [{ text: 'The' }] }, 'complete']);
+    expect(connector.released).toHaveLength(1);
+    expect(settled.mock.calls).toEqual([['freed']]);
+  });
+
+  it('tries another P when the first could not begin, and the same one when there is no other', () => {
+    const { log } = run({ prompt: 'x' });
+    unavailable(at(prefill.legs, 0), 'connect');
+    expect(at(prefill.legs, 1).at).toBe('p2:1');
+    expect(at(prefill.legs, 1).leg.id).not.toBe(at(prefill.legs, 0).leg.id);
+    unavailable(at(prefill.legs, 1), 'failed', 502);
+    jest.advanceTimersByTime(1_000);
+    expect(at(prefill.legs, 2).at).toBe('p1:1');
+    unavailable(at(prefill.legs, 2), 'busy', 503);
+    jest.advanceTimersByTime(1_000);
+    expect(prefill.legs).toHaveLength(3);
+    expect(log).toEqual([expect.objectContaining({ reason: 'busy' })]);
+    expect(retried.mock.calls).toEqual([['connect'], ['failed']]);
+  });
+
+  it.each([
+    ['a 500', (leg: StartedLeg) => unavailable(leg, 'failed', 500)],
+    ['a refusal', (leg: StartedLeg) => fail(leg, new InferenceError('no', { status: 400 }))],
+  ])('does not try %s of P again', (_what, failure) => {
+    const { log } = run();
+    failure(at(prefill.legs, 0));
+    expect(prefill.legs).toHaveLength(1);
+    expect(log).toHaveLength(1);
+  });
+
+  it('stays within the retry budget', () => {
+    for (let i = 0; i < 40; i++) {
+      const before = prefill.legs.length;
+      run();
+      unavailable(at(prefill.legs, before), 'connect');
+      const again = prefill.legs[before + 1];
+      if (again !== undefined) fail(again, new InferenceError('no', { status: 400 }));
+    }
+    // 20 % of 40 requests, and 10 a second.
+    expect(retried.mock.calls.length).toBeGreaterThanOrEqual(10);
+    expect(retried.mock.calls.length).toBeLessThanOrEqual(18);
+  });
+
+  it('tries another D only when the first was never reached: a handoff is for one transfer', () => {
+    const { log } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    unavailable(at(decode.legs, 0), 'connect');
+    expect(at(decode.legs, 1).at).toBe('d2:1');
+    unavailable(at(decode.legs, 1), 'busy', 503);
+    expect(decode.legs).toHaveLength(2);
+    expect(log).toEqual([expect.objectContaining({ reason: 'busy' })]);
+    expect(settled.mock.calls).toEqual([['freed']]);
+  });
+
+  it('frees the KV when the client leaves in the gap', () => {
+    decode = new Sites();
+    jest.spyOn(decode, 'pick').mockReturnValue(NEVER);
+    const { leave } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(ledger.open).toBe(1);
+    leave();
+    expect(connector.released).toHaveLength(1);
+    expect(settled.mock.calls).toEqual([['freed']]);
+  });
+
+  it('closes D and then frees the KV when the transfer need not be finished', () => {
+    const { leave } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    leave();
+    expect(at(decode.legs, 0).isEnded).toBe(true);
+    expect(connector.released).toHaveLength(1);
+  });
+
+  describe('whose transfer has to be finished', () => {
+    beforeEach(() => {
+      connector.contract = { ...connector.contract, leaving: { gap: 'release', transferring: 'finish' } };
+    });
+
+    it('lets D come to its first token for a client that has left, then closes it', () => {
+      const { leave, request, log } = run();
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      request.valve.close();
+      leave();
+      leave();
+      expect(at(decode.legs, 0).isEnded).toBe(false);
+      expect({ open: ledger.open, held: decode.held }).toEqual({ open: 1, held: 1 });
+      expect(request.valve.isOpen).toBe(true); // nobody is left who would open it
+      at(decode.legs, 0).parts.next(TOKEN);
+      expect(at(decode.legs, 0).isEnded).toBe(true);
+      expect(connector.released).toEqual([]);
+      expect(settled.mock.calls).toEqual([['taken']]);
+      expect(log).toEqual([]);
+    });
+
+    it('frees the KV when D fails after all, or does not answer in time', () => {
+      const failing = run();
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      failing.leave();
+      fail(at(decode.legs, 0), new InferenceError('no', { status: 500 }));
+      expect(connector.released).toHaveLength(1);
+
+      const silent = run();
+      answer(at(prefill.legs, 1), jsonPart(ANSWER));
+      silent.leave();
+      jest.advanceTimersByTime(4_999);
+      expect(connector.released).toHaveLength(1);
+      jest.advanceTimersByTime(1);
+      expect(at(decode.legs, 1).isEnded).toBe(true);
+      expect(connector.released).toHaveLength(2);
+      expect(settled.mock.calls).toEqual([['freed'], ['freed']]);
+    });
+  });
+
+  it('books unknown when a release fails or takes too long', () => {
+    connector.freeing = () => NEVER;
+    const { leave } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    leave();
+    jest.advanceTimersByTime(1_000);
+    expect(settled.mock.calls).toEqual([['unknown']]);
+  });
+
+  it('may free the KV by a decode of its own', () => {
+    connector.freeing = ({ decode: runOnD, request }) =>
+      new Observable((subscriber) =>
+        runOnD(legOf(request, { leg: 'cancel' })).subscribe(() => subscriber.next('freed')),
+      );
+    const { leave } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    leave();
+    expect(at(decode.legs, 1).leg.body).toEqual({ leg: 'cancel' });
+    at(decode.legs, 1).parts.next(TOKEN);
+    expect(at(decode.legs, 1).isEnded).toBe(true);
+    expect(settled.mock.calls).toEqual([['freed']]);
+  });
+
+  it('names D to P when the contract wants it, and then sends that D', () => {
+    connector.contract = { ...connector.contract, decoder: 'first' };
+    const { log } = run();
+    expect(at(prefill.legs, 0).leg.body['agreed']).toEqual({ prefill: 'p1:1', decode: 'd1:1' });
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    unavailable(at(decode.legs, 0), 'connect');
+    expect(decode.legs).toHaveLength(1);
+    expect(log).toHaveLength(1);
+  });
+
+  it('shows a mismatch of protocols, and never hides it behind a fallback', () => {
+    connector.mismatch = new ConnectorMismatchError('D runs something else.');
+    const { log } = run(undefined, { withoutDecode: () => of(TOKEN) });
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(log).toEqual([connector.mismatch]);
+    expect(decode.legs).toEqual([]);
+    expect(connector.released).toHaveLength(1);
+  });
+
+  describe('with this instance to fall back on', () => {
+    it('finishes what no D answered as a plain request, and frees the handoff first', () => {
+      const legs: InferenceRequest[] = [];
+      let openWhenRun: number | undefined;
+      const { log, request } = run(undefined, {
+        withoutDecode: (leg) => {
+          legs.push(leg);
+          return defer(() => {
+            openWhenRun = ledger.open;
+            return of(LAST);
+          });
+        },
+      });
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      fail(at(decode.legs, 0), new InferenceError('no', { status: 400 }));
+      expect(legs).toMatchObject([{ body: request.body, isLeg: true }]);
+      expect(log).toEqual([text(LAST), 'complete']);
+      expect(openWhenRun).toBe(0);
+      expect(fellBack.mock.calls).toEqual([['refused']]);
+    });
+
+    it('takes its own handoff back where the connector knows how', () => {
+      connector.rescueLeg = (request, handoff) => legOf(request, { leg: 'rescue', handoff: handoff?.params });
+      const legs: InferenceRequest[] = [];
+      run(undefined, { withoutDecode: (leg) => (legs.push(leg), of(LAST)) });
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      fail(at(decode.legs, 0), new InferenceError('no', { status: 502 }));
+      expect(legs).toMatchObject([{ body: { leg: 'rescue', handoff: { from: 'p-1' } } }]);
+      expect(settled.mock.calls).toEqual([['taken']]);
+    });
+
+    it('answers without a prefill when none could be run, but passes a refusal on', () => {
+      const withoutPrefill = jest.fn(() => of(LAST));
+      const { log } = run(undefined, { withoutPrefill });
+      unavailable(at(prefill.legs, 0), 'failed', 500);
+      expect(log).toEqual([text(LAST), 'complete']);
+      const refused = run(undefined, { withoutPrefill });
+      fail(at(prefill.legs, 1), new InferenceError('no', { status: 404 }));
+      expect(refused.log).toEqual([expect.objectContaining({ status: 404 })]);
+      expect(withoutPrefill).toHaveBeenCalledTimes(1);
+    });
+
+    it('changes nothing once the client has seen a token', () => {
+      const withoutDecode = jest.fn(() => of(LAST));
+      const { log } = run(undefined, { withoutDecode });
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      at(decode.legs, 0).parts.next(TOKEN);
+      fail(at(decode.legs, 0), new InferenceError('no', { status: 502 }));
+      expect(log).toEqual([text(TOKEN), expect.any(InferenceError)]);
+      expect(withoutDecode).not.toHaveBeenCalled();
+    });
+  });
+});
+
+describe('a concurrent split', () => {
+  beforeEach(() => {
+    connector.contract = {
+      order: 'concurrent',
+      decoder: 'first',
+      prefillMayAnswer: false,
+      leaving: { gap: 'nothing', transferring: 'finish' },
+    };
+    connector.freeing = () => of('unknown');
+  });
+
+  it('sends both legs at once, with what they agreed on', () => {
+    const { log } = run();
+    const agreed = { prefill: 'p1:1', decode: 'd1:1' };
+    expect(at(prefill.legs, 0).leg.body['agreed']).toEqual(agreed);
+    expect(at(decode.legs, 0).leg.body['handoff']).toEqual({ from: 'agreed', agreed });
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    answer(at(decode.legs, 0), LAST, bytesPart(SSE_DONE));
+    expect(log).toEqual([text(LAST), 'data: [DONE]\n\n', 'complete']);
+    expect(settled.mock.calls).toEqual([['taken']]);
+  });
+
+  it('holds D back until P has answered, and lets it feel the client afterwards', () => {
+    const { log, request } = run();
+    const decoding = at(decode.legs, 0);
+    decoding.parts.next(TOKEN);
+    expect(decoding.leg.valve.isOpen).toBe(false);
+    expect(log).toEqual([]);
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(log).toEqual([text(TOKEN)]);
+    expect(decoding.leg.valve.isOpen).toBe(true);
+    request.valve.close();
+    expect(decoding.leg.valve.isOpen).toBe(false);
+    request.valve.open();
+    answer(decoding, LAST);
+    expect(log).toEqual([text(TOKEN), text(LAST), 'complete']);
+  });
+
+  it('gives the whole of an answer that D had ready before P', () => {
+    const { log } = run({ prompt: 'x' });
+    answer(at(decode.legs, 0), jsonPart({ choices: [{ index: 0, text: 'ab', finish_reason: 'stop' }] }));
+    expect(log).toEqual([]);
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(log).toMatchObject([{ choices: [{ text: 'ab' }] }, 'complete']);
+  });
+
+  it.each(['prefill', 'decode'] as const)('ends the other leg when %s fails, and shows that error', (failing) => {
+    const { log } = run();
+    const legs = { prefill: at(prefill.legs, 0), decode: at(decode.legs, 0) };
+    const error = new InferenceError(`${failing} failed`, { status: 502 });
+    fail(legs[failing], error);
+    expect(legs[failing === 'prefill' ? 'decode' : 'prefill'].isEnded).toBe(true);
+    expect(log).toEqual([error]);
+    // A P that has said no holds nothing; when D fails, nobody knows how far P was.
+    expect(settled.mock.calls).toEqual([[failing === 'prefill' ? 'freed' : 'unknown']]);
+  });
+
+  it('does not send D when P fails at once', () => {
+    jest.spyOn(connector, 'prefillLeg').mockImplementation(() => {
+      throw new InferenceError('no', { status: 400 });
+    });
+    const { log } = run();
+    expect(log).toEqual([expect.objectContaining({ status: 400 })]);
+    expect(decode.legs).toEqual([]);
+  });
+
+  it('tries both legs anew on another site when one of them could not begin', () => {
+    const { log } = run();
+    unavailable(at(prefill.legs, 0), 'connect');
+    expect(at(prefill.legs, 1).at).toBe('p2:1');
+    expect([at(decode.legs, 0).isEnded, at(decode.legs, 1).isEnded]).toEqual([true, false]);
+    unavailable(at(decode.legs, 1), 'busy', 503);
+    expect(at(decode.legs, 2).at).toBe('d2:1');
+    answer(at(prefill.legs, 2), jsonPart(ANSWER));
+    answer(at(decode.legs, 2), LAST);
+    expect(log).toEqual([text(LAST), 'complete']);
+  });
+
+  it('lets the transfer end for a client that has left, then closes D', () => {
+    const { leave } = run();
+    leave();
+    expect([at(prefill.legs, 0).isEnded, at(decode.legs, 0).isEnded]).toEqual([false, false]);
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(at(decode.legs, 0).isEnded).toBe(false);
+    at(decode.legs, 0).parts.next(TOKEN);
+    expect(at(decode.legs, 0).isEnded).toBe(true);
+    expect(settled.mock.calls).toEqual([['taken']]);
+  });
+
+  it('does not wait for ever', () => {
+    const { leave } = run();
+    leave();
+    jest.advanceTimersByTime(5_000);
+    expect([at(prefill.legs, 0).isEnded, at(decode.legs, 0).isEnded]).toEqual([true, true]);
+    expect(settled.mock.calls).toEqual([['unknown']]);
+  });
+
+  it('falls back on this instance when a side failed, but passes a refusal on', () => {
+    const withoutPrefill = jest.fn(() => of(LAST));
+    const { log } = run(undefined, { withoutPrefill });
+    unavailable(at(prefill.legs, 0), 'failed', 500);
+    expect(log).toEqual([text(LAST), 'complete']);
+    const refused = run(undefined, { withoutPrefill });
+    fail(at(decode.legs, 1), new InferenceError('no', { status: 400 }));
+    expect(refused.log).toEqual([expect.objectContaining({ status: 400 })]);
+  });
+});

@@ -1,0 +1,47 @@
+import type { InferenceRequest, ResponsePart } from '@baton/inference';
+import { RetryBudget } from '@baton/remotes';
+import { Inject, Injectable } from '@nestjs/common';
+import { defer, type Observable } from 'rxjs';
+import { COORDINATION_OPTIONS } from '../coordination.constants.js';
+import type { CoordinationOptions } from '../coordination.options.js';
+import { HandoffLedger } from '../ledger/handoff-ledger.js';
+import { CoordinationObserver } from '../observer.js';
+import { KvConnectors } from '../registry/kv-connectors.js';
+import { concurrentSplit } from './concurrent-split.js';
+import { serialSplit } from './serial-split.js';
+import type { SplitContext } from './split-context.js';
+import type { SplitSites } from './split-sites.js';
+
+/**
+ * Runs a request as a prefill leg and a decode leg, as the active connector's contract wants it. Managers say where;
+ * this is the one place that knows in which order, what is retried, who owes the KV and how two answers become one.
+ */
+@Injectable()
+export class Split {
+  readonly #retries: RetryBudget;
+
+  constructor(
+    private readonly connectors: KvConnectors,
+    private readonly ledger: HandoffLedger,
+    private readonly observer: CoordinationObserver,
+    @Inject(COORDINATION_OPTIONS) options: CoordinationOptions,
+  ) {
+    this.#retries = new RetryBudget(options.retryBudget);
+  }
+
+  /** The client's answer. Cold. */
+  run(request: InferenceRequest, sites: SplitSites): Observable<ResponsePart> {
+    return defer(() => {
+      this.#retries.request();
+      const context: SplitContext = {
+        request,
+        sites,
+        connector: this.connectors.active,
+        ledger: this.ledger,
+        observer: this.observer,
+        retries: this.#retries,
+      };
+      return context.connector.contract.order === 'serial' ? serialSplit(context) : concurrentSplit(context);
+    });
+  }
+}
