@@ -1,4 +1,5 @@
-import type { InferenceRequest, JsonObject, ResponsePart } from '@baton/inference';
+import type { InferenceApi, InferenceRequest, JsonObject, ResponsePart } from '@baton/inference';
+import type { Endpoint } from '@baton/remotes';
 import type { Observable } from 'rxjs';
 
 /** A model that an engine serves. */
@@ -27,8 +28,15 @@ export interface EngineMetric {
   readonly samples: readonly { readonly labels?: Readonly<Record<string, string>>; readonly value: number }[];
 }
 
-/** What computes beside an instance: in this process (embedded), or a server (HTTP). */
+/** The apis in text, which can be turned into calls of the token endpoint and back. */
+export type TextApi = Exclude<InferenceApi, 'generate'>;
+
+/** What computes beside an instance: in this process (embedded), a server (HTTP), or the servers of the pools. */
 export interface Engine {
+  /** The HTTP server behind it; undefined when it is none, or none in particular. */
+  readonly endpoint?: Endpoint | undefined;
+  /** KV connectors whose handoffs it takes itself; empty when that is not known here. */
+  readonly connectors: readonly string[];
   /** TCP port of the side channel that serves KV handoffs, while it runs; undefined for an engine without one. */
   readonly kvPort?: number | undefined;
   /** Loads what it needs. Rejects when the engine cannot serve. */
@@ -48,6 +56,13 @@ export interface Engine {
   tokenize(body: JsonObject): Promise<JsonObject>;
   /** vLLM's `POST /detokenize`: `{tokens}` to `{prompt}`. */
   detokenize(body: JsonObject): Promise<JsonObject>;
+  /**
+   * vLLM's `POST /v1/.../render`: a request in text to what the token endpoint takes; for completions one for each
+   * prompt.
+   */
+  render(api: TextApi, body: JsonObject): Promise<JsonObject | JsonObject[]>;
+  /** vLLM's `POST /v1/.../derender`: answers of the token endpoint, whole or chunk by chunk, to answers in text. */
+  derender(api: TextApi, body: JsonObject): Promise<JsonObject>;
   health(): Promise<EngineHealth>;
-  metrics(): readonly EngineMetric[];
+  metrics(): readonly EngineMetric[] | Promise<readonly EngineMetric[]>;
 }

@@ -1,6 +1,6 @@
 import { InferenceError, newId, type InferenceRequest, type JsonObject, type ResponsePart } from '@baton/inference';
 import { Observable, Subject } from 'rxjs';
-import type { Engine, EngineHealth, EngineMetric, ModelCard } from '../engine.js';
+import type { Engine, EngineHealth, EngineMetric, ModelCard, TextApi } from '../engine.js';
 import { answer } from './run/answering.js';
 import { ChatTemplate } from './request/chat-template.js';
 import { EngineCounters } from './engine-counters.js';
@@ -8,11 +8,14 @@ import type { EngineParts } from './engine-parts.js';
 import { EvaluationWatch } from './llama/evaluation-watch.js';
 import { HandoffPull } from './handoff/handoff-pull.js';
 import { HandoffStore } from './handoff/handoff-store.js';
+import { EMBEDDED_CONNECTOR } from './handoff/handoff-ticket.js';
 import type { LlamaRuntime } from './llama/llama-runtime.js';
 import { resolveOptions, type EmbeddedEngineOptions, type ResolvedOptions } from './options.js';
 import { prefillLeg } from './run/prefill-leg.js';
 import { PrivateDirectory } from './handoff/private-directory.js';
 import { PromptReader } from './request/prompt.js';
+import { derender } from './render/derender.js';
+import { renderRequest } from './render/render-request.js';
 import { planRequest, type PlanContext, type RequestPlan } from './request/request-plan.js';
 import { overloaded, SequencePool } from './llama/sequence-pool.js';
 import { SequenceSlot } from './llama/sequence-slot.js';
@@ -32,6 +35,7 @@ interface Running {
  * engines of its kind.
  */
 export class EmbeddedEngine implements Engine {
+  readonly connectors: readonly string[] = [EMBEDDED_CONNECTOR];
   readonly #options: ResolvedOptions;
   readonly #counters = new EngineCounters();
   readonly #watch = new EvaluationWatch();
@@ -155,6 +159,15 @@ export class EmbeddedEngine implements Engine {
   async detokenize(body: JsonObject): Promise<JsonObject> {
     const { planning, parts } = this.#serving();
     return detokenizeAnswer(body, planning, parts.runtime.vocabulary);
+  }
+
+  async render(api: TextApi, body: JsonObject): Promise<JsonObject | JsonObject[]> {
+    return renderRequest(api, body, this.#serving().planning);
+  }
+
+  async derender(api: TextApi, body: JsonObject): Promise<JsonObject> {
+    const { planning, parts } = this.#serving();
+    return derender(api, body, planning, parts.runtime.vocabulary);
   }
 
   async health(): Promise<EngineHealth> {

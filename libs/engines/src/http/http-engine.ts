@@ -1,14 +1,8 @@
-import {
-  InferenceError,
-  wholeAnswer,
-  isJsonObject,
-  type InferenceRequest,
-  type JsonObject,
-  type ResponsePart,
-} from '@baton/inference';
-import { parseEndpoint, RemoteClient, type Endpoint, type RemoteClientOptions } from '@baton/remotes';
-import { firstValueFrom, type Observable } from 'rxjs';
-import type { Engine, EngineHealth, EngineMetric, ModelCard } from './engine.js';
+import type { InferenceRequest, JsonObject, ResponsePart } from '@baton/inference';
+import { parseEndpoint, RemoteClient, type DialectName, type Endpoint, type RemoteClientOptions } from '@baton/remotes';
+import type { Observable } from 'rxjs';
+import type { Engine, EngineHealth, EngineMetric, ModelCard, TextApi } from '../engine.js';
+import { EngineServer } from './engine-server.js';
 
 /** Options of an {@link HttpEngine}. */
 export interface HttpEngineOptions extends RemoteClientOptions {
@@ -16,19 +10,30 @@ export interface HttpEngineOptions extends RemoteClientOptions {
   readonly url: string;
   /** Sent as `Authorization: Bearer`. */
   readonly apiKey?: string;
+  /** What the server speaks. Default `openai`. */
+  readonly dialect?: DialectName;
+  /** Where the server's KV transfer listens, `host:port`; for connectors that have to say so on the wire. */
+  readonly kvAddress?: string;
+  /** For one health check. Some servers compute a token for it, behind others' prefills. Default 5,000 ms. */
+  readonly healthTimeoutMs?: number;
 }
 
 /**
- * An engine server beside this instance that speaks the OpenAI protocol as vLLM does. Requests and answers pass
- * as they are; unknown fields survive.
+ * An engine server beside this instance. Requests and answers pass as they are, unless its dialect differs; unknown
+ * fields survive.
  */
 export class HttpEngine implements Engine {
-  readonly #endpoint: Endpoint;
+  /** Which connectors the server was started with is not known here. */
+  readonly connectors: readonly string[] = [];
+  readonly endpoint: Endpoint;
   readonly #client: RemoteClient;
+  readonly #server: EngineServer;
 
-  constructor(options: HttpEngineOptions) {
-    this.#endpoint = parseEndpoint({ url: options.url, apiKey: options.apiKey });
-    this.#client = new RemoteClient(options);
+  /** @throws Error that names the option at fault. */
+  constructor({ url, apiKey, dialect, kvAddress, healthTimeoutMs = 5_000, ...client }: HttpEngineOptions) {
+    this.endpoint = parseEndpoint({ url, apiKey, dialect, kvAddress });
+    this.#client = new RemoteClient(client);
+    this.#server = new EngineServer(this.endpoint, this.#client, { healthTimeoutMs });
   }
 
   /** A server that is not up yet does not keep the instance from starting: readiness says so instead. */
@@ -41,51 +46,38 @@ export class HttpEngine implements Engine {
   }
 
   run(request: InferenceRequest): Observable<ResponsePart> {
-    return this.#client.run(this.#endpoint, request);
+    return this.#client.run(this.endpoint, request);
   }
 
   /** The server checks its requests itself. */
   check(): void {}
 
-  async models(): Promise<readonly ModelCard[]> {
-    const { data } = await this.#json('GET', '/v1/models');
-    return Array.isArray(data) ? data.filter(isJsonObject).map(modelCard) : [];
+  models(): Promise<readonly ModelCard[]> {
+    return this.#server.models();
   }
 
   tokenize(body: JsonObject): Promise<JsonObject> {
-    return this.#json('POST', '/tokenize', body);
+    return this.#server.tokenize(body);
   }
 
   detokenize(body: JsonObject): Promise<JsonObject> {
-    return this.#json('POST', '/detokenize', body);
+    return this.#server.detokenize(body);
+  }
+
+  render(api: TextApi, body: JsonObject): Promise<JsonObject | JsonObject[]> {
+    return this.#server.render(api, body);
+  }
+
+  derender(api: TextApi, body: JsonObject): Promise<JsonObject> {
+    return this.#server.derender(api, body);
   }
 
   async health(): Promise<EngineHealth> {
-    try {
-      await firstValueFrom(this.#client.call(this.#endpoint, { method: 'GET', path: '/health' }));
-      return { ready: true };
-    } catch (error) {
-      return { ready: false, reason: `The engine server is not healthy: ${InferenceError.from(error).message}` };
-    }
+    const { ready, reason } = await this.#server.health();
+    return ready ? { ready } : { ready, reason: `The engine server is not healthy: ${reason}` };
   }
 
-  metrics(): readonly EngineMetric[] {
-    return [];
+  metrics(): Promise<readonly EngineMetric[]> {
+    return this.#server.metrics();
   }
-
-  #json(method: 'GET' | 'POST', path: string, body?: JsonObject): Promise<JsonObject> {
-    const headers = { 'content-type': 'application/json', accept: 'application/json' };
-    const content = body === undefined ? {} : { headers, body: JSON.stringify(body) };
-    return firstValueFrom(this.#client.call(this.#endpoint, { method, path, ...content }).pipe(wholeAnswer()));
-  }
-}
-
-/** Source: vLLM `GET /v1/models`. */
-function modelCard(card: JsonObject): ModelCard {
-  return {
-    id: String(card['id']),
-    created: Number(card['created'] ?? 0),
-    ownedBy: typeof card['owned_by'] === 'string' ? card['owned_by'] : 'unknown',
-    ...(typeof card['max_model_len'] === 'number' ? { maxModelTokens: card['max_model_len'] } : {}),
-  };
 }

@@ -29,6 +29,8 @@ export interface AnswerContext {
   /** Whether log probabilities were asked for. */
   readonly hasLogprobs: boolean;
   readonly vocabulary: Vocabulary;
+  /** Length of the text before the first chunk, for `text_offset` of completions. Default 0. */
+  readonly textOffset?: number;
 }
 
 /** The usage object of all three apis. */

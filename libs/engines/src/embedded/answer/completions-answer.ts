@@ -3,12 +3,13 @@ import type { AnswerContext, AnswerEncoder } from './answer-encoder.js';
 import type { ChoiceDelta } from '../run/choice-writer.js';
 
 /** Answers of `POST /v1/completions`. Source: OpenAI API, completion object. */
-export function completionsAnswer({ request, model, created, hasLogprobs, vocabulary }: AnswerContext): AnswerEncoder {
+export function completionsAnswer(context: AnswerContext): AnswerEncoder {
+  const { request, model, created, hasLogprobs, vocabulary, textOffset = 0 } = context;
   const head = { id: `cmpl-${request.id}`, object: 'text_completion', created, model };
   const offsets = new Map<number, number>();
 
   const logprobsOf = (index: number, delta: ChoiceDelta): JsonObject => {
-    let offset = offsets.get(index) ?? 0;
+    let offset = offsets.get(index) ?? textOffset;
     const tokens = delta.logprobs.map(({ token }) => vocabulary.tokenText(token));
     const textOffsets = tokens.map((text) => (offset += text.length) - text.length);
     offsets.set(index, offset);

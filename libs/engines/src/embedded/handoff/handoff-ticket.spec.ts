@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { readHandoffTicket, toTransferParams, type HandoffTicket } from './handoff-ticket.js';
+import { assertOwnConnector, readHandoffTicket, toTransferParams, type HandoffTicket } from './handoff-ticket.js';
 
 const ticket: HandoffTicket = {
   engineId: '634e466d-6ca4-4d95-8fe1-553a73f6d53f',
@@ -24,6 +24,20 @@ describe('handoff ticket', () => {
       do_remote_decode: false,
       remote_port: 5600,
     });
+  });
+
+  it.each([undefined, null, 'nixl'])('refuses params of another protocol (kv_connector %j)', (kv_connector) => {
+    expect(() => readHandoffTicket({ ...toTransferParams(ticket), kv_connector })).toThrow(
+      expect.objectContaining({ status: 400, code: 'connector_mismatch', param: 'kv_transfer_params.kv_connector' }),
+    );
+  });
+
+  it('lets a prefill leg name its protocol, or none', () => {
+    expect(() => assertOwnConnector({ do_remote_decode: true })).not.toThrow();
+    expect(() => assertOwnConnector({ do_remote_decode: true, kv_connector: 'embedded' })).not.toThrow();
+    expect(() => assertOwnConnector({ do_remote_decode: true, kv_connector: 'nixl' })).toThrow(
+      expect.objectContaining({ code: 'connector_mismatch' }),
+    );
   });
 
   it.each([

@@ -1,4 +1,4 @@
-import { invalidRequest, KV_TRANSFER_PARAMS, type JsonObject } from '@baton/inference';
+import { InferenceError, invalidRequest, KV_TRANSFER_PARAMS, type JsonObject } from '@baton/inference';
 import { BodyFields } from '../request/body-fields.js';
 
 /** Where a KV state lies and what it must be: the `kv_transfer_params` of a decode leg. */
@@ -19,6 +19,9 @@ export interface HandoffTicket {
   readonly fingerprint: string;
 }
 
+/** The name of the handoff protocol, which marks its params: other protocols have fields of the same names. */
+export const EMBEDDED_CONNECTOR = 'embedded';
+
 const ID = /^[A-Za-z0-9-]{1,64}$/;
 const HOST = /^(?:[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?)$/;
 const DIGEST = /^[0-9a-f]{64}$/;
@@ -28,9 +31,11 @@ const DIGEST = /^[0-9a-f]{64}$/;
  *
  * A state that is too large is no bad request: it is refused later, and the prompt evaluated here.
  *
- * @throws InferenceError 400 that names the field, `kv_transfer_params.remote_port`.
+ * @throws InferenceError 400 that names the field, `kv_transfer_params.remote_port`; `connector_mismatch` for the
+ * handoff of another protocol.
  */
 export function readHandoffTicket(params: JsonObject): HandoffTicket {
+  if (params['kv_connector'] !== EMBEDDED_CONNECTOR) throw connectorMismatch();
   const fields = new BodyFields(params, `${KV_TRANSFER_PARAMS}.`);
   const word = (key: string, pattern: RegExp, what: string): string => {
     const value = fields.string(key);
@@ -55,9 +60,23 @@ export function readHandoffTicket(params: JsonObject): HandoffTicket {
   };
 }
 
+/** @throws InferenceError 400 `connector_mismatch` when a prefill leg asks for the handoff of another protocol. */
+export function assertOwnConnector(params: JsonObject): void {
+  if ((params['kv_connector'] ?? EMBEDDED_CONNECTOR) !== EMBEDDED_CONNECTOR) throw connectorMismatch();
+}
+
+function connectorMismatch(): InferenceError {
+  const message =
+    `This engine takes and gives KV handoffs of the connector "${EMBEDDED_CONNECTOR}" only; ` +
+    'this one belongs to another protocol. Configure the same connector for both sides.';
+  const param = `${KV_TRANSFER_PARAMS}.kv_connector`;
+  return new InferenceError(message, { status: 400, param, code: 'connector_mismatch' });
+}
+
 /** The `kv_transfer_params` that a prefill leg answers. */
 export function toTransferParams(ticket: HandoffTicket): JsonObject {
   return {
+    kv_connector: EMBEDDED_CONNECTOR,
     do_remote_prefill: true,
     do_remote_decode: false,
     remote_engine_id: ticket.engineId,

@@ -1,4 +1,4 @@
-import { invalidRequest, type InferenceApi, type InferenceError, type JsonObject } from '@baton/inference';
+import { invalidRequest, RawJson, type InferenceApi, type InferenceError, type JsonObject } from '@baton/inference';
 import { readMessages } from './chat-messages.js';
 import type { ChatTemplate } from './chat-template.js';
 import { readTokenIds } from './token-ids.js';
@@ -29,6 +29,7 @@ export class PromptReader {
   /** `prompt`: a string, token ids, or a list of exactly one of these. */
   completion(prompt: unknown): number[] {
     if (typeof prompt === 'string') return this.#some(this.text(prompt), 'prompt');
+    if (prompt instanceof RawJson) return this.#tokens(prompt, 'prompt');
     if (!Array.isArray(prompt)) throw invalidRequest('prompt must be a string or an array of token ids.', 'prompt');
     const [first] = prompt as readonly unknown[];
     if (typeof first === 'string' || Array.isArray(first)) {
@@ -64,7 +65,7 @@ export class PromptReader {
   /** Token ids as they came. @param param the field's name in errors. */
   ids(value: unknown, param: string): number[] {
     this.#refuseTooMany(value, param);
-    return readTokenIds(value, param, this.#vocabulary.size);
+    return readTokenIds(value instanceof RawJson ? value.toArray() : value, param, this.#vocabulary.size);
   }
 
   /** A text as a completion reads it; empty stays empty. @param addBegin whether the model's first token goes in front. */
@@ -92,7 +93,8 @@ export class PromptReader {
   }
 
   #refuseTooMany(items: unknown, param: string): void {
-    if (!Array.isArray(items) || items.length <= this.#contextTokens) return;
+    const isList = Array.isArray(items) || items instanceof RawJson;
+    if (!isList || items.length <= this.#contextTokens) return;
     throw tooLong(`${param} has ${items.length} items; the context holds ${this.#contextTokens} tokens.`, param);
   }
 }

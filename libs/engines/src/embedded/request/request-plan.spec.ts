@@ -1,4 +1,4 @@
-import { inferenceRequest, type InferenceApi, type JsonObject } from '@baton/inference';
+import { inferenceRequest, RawJson, type InferenceApi, type JsonObject } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
 import { PromptReader } from './prompt.js';
 import { planRequest, type RequestPlan } from './request-plan.js';
@@ -49,6 +49,23 @@ describe('planRequest', () => {
     expect(plan('completions', { prompt: 'a', kv_transfer_params }).leg).toEqual({ kind: 'prefill' });
     const nested = { token_ids: [5], sampling_params: { extra_args: { kv_transfer_params } } };
     expect(plan('generate', nested).leg).toEqual({ kind: 'prefill' });
+  });
+
+  it('reads token ids that were kept as bytes, and refuses too many of them unread', () => {
+    const raw = (length: number): RawJson => new RawJson(Buffer.from('[5, 6]'), length);
+    expect(plan('generate', { token_ids: raw(2), sampling_params: {} }).prompt).toEqual([5, 6]);
+    expect(plan('completions', { prompt: raw(2), max_tokens: 1 }).prompt).toEqual([5, 6]);
+    expect(() => plan('completions', { prompt: raw(21) })).toThrow(
+      expect.objectContaining({ param: 'prompt', code: 'context_length_exceeded' }),
+    );
+  });
+
+  it('refuses the handoff of another protocol, on either side', () => {
+    const foreign = { do_remote_prefill: true, do_remote_decode: false, remote_engine_id: 'e', transfer_id: 't' };
+    const mismatch = expect.objectContaining({ status: 400, code: 'connector_mismatch' });
+    expect(() => plan('completions', { prompt: 'a', kv_transfer_params: foreign })).toThrow(mismatch);
+    const asked = { do_remote_decode: true, kv_connector: 'nixl' };
+    expect(() => plan('completions', { prompt: 'a', kv_transfer_params: asked })).toThrow(mismatch);
   });
 
   it('refuses a text that cannot fit without looking at its tokens', () => {

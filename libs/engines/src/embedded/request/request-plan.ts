@@ -7,7 +7,7 @@ import {
   type JsonObject,
 } from '@baton/inference';
 import { BodyFields } from './body-fields.js';
-import { readHandoffTicket, type HandoffTicket } from '../handoff/handoff-ticket.js';
+import { assertOwnConnector, readHandoffTicket, type HandoffTicket } from '../handoff/handoff-ticket.js';
 import type { PromptReader } from './prompt.js';
 import { readSampling, type Sampling } from './sampling.js';
 import { readStopConditions, type StopConditions } from './stop-conditions.js';
@@ -45,7 +45,7 @@ export interface PlanContext {
   readonly prompts: PromptReader;
 }
 
-const MOST_CHOICES = 8;
+export const MOST_CHOICES = 8;
 /** OpenAI's default for completions. */
 const COMPLETION_TOKENS = 16;
 
@@ -120,6 +120,7 @@ export function checkModel(fields: BodyFields, modelName: string): void {
 function readLeg(request: InferenceRequest): LegPlan {
   const params: JsonObject = kvTransferParams(request.body) ?? {};
   if (params['do_remote_decode'] === true) {
+    assertOwnConnector(params);
     if (request.stream) throw invalidRequest('A prefill leg cannot be streamed.', 'stream');
     return { kind: 'prefill' };
   }

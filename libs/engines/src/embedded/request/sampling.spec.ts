@@ -34,6 +34,7 @@ describe('readSampling', () => {
     [-1, 2 ** 32 - 1],
     [2 ** 32 + 5, 5],
     [7, 7],
+    [2n ** 64n - 1n, 2 ** 32 - 1],
   ])('reads the seed %s as %s', (given, expected) => {
     expect(read({ seed: given }).seed).toBe(expected);
   });

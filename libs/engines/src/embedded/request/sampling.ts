@@ -29,7 +29,7 @@ const MOST_BIASES = 1_024;
 /** Reads the sampling fields, which have the same names in all three apis; the defaults are OpenAI's and vLLM's. */
 export function readSampling(fields: BodyFields, vocabularySize: number): Sampling {
   const temperature = fields.number('temperature', { min: 0, max: 2 }) ?? 1;
-  const seed = fields.number('seed', { integer: true });
+  const seed = readSeed(fields);
   return {
     temperature: temperature < GREEDY_BELOW ? 0 : Math.max(LOWEST_TEMPERATURE, temperature),
     topP: fields.number('top_p', { above: 0, max: 1 }) ?? 1,
@@ -41,6 +41,12 @@ export function readSampling(fields: BodyFields, vocabularySize: number): Sampli
     repetitionPenalty: fields.number('repetition_penalty', { above: 0, max: 2 }) ?? 1,
     logitBias: readLogitBias(fields.object('logit_bias') ?? {}, fields.path('logit_bias'), vocabularySize),
   };
+}
+
+/** vLLM's seeds have 64 bits, more than a number holds. */
+function readSeed(fields: BodyFields): number | undefined {
+  const seed = fields.value('seed');
+  return typeof seed === 'bigint' ? Number(BigInt.asUintN(32, seed)) : fields.number('seed', { integer: true });
 }
 
 /** Any integer as a seed of 32 bits. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { IncrementalDecoder } from './incremental-decoder.js';
+import { IncrementalDecoder, type DecoderState } from './incremental-decoder.js';
 
 /** A vocabulary of bytes, as models have it for characters that they do not know. */
 const bytes = (tokens: readonly number[]): string => Buffer.from(tokens).toString('utf8');
@@ -32,6 +32,19 @@ describe('IncrementalDecoder', () => {
     expect(decoder.push(0xf0)).toBe('');
     expect(decoder.flush()).toBe('\uFFFD');
     expect(decoder.flush()).toBe('');
+  });
+
+  it('is continued by another from its state, in the middle of a character', () => {
+    const tokens = [...Buffer.from('ab😀c')];
+    const texts: string[] = [];
+    let state: DecoderState = { context: [], held: [] };
+    for (const token of tokens) {
+      const decoder = new IncrementalDecoder(bytes, state.context, state.held);
+      texts.push(decoder.push(token));
+      state = decoder.state;
+    }
+    expect(texts).toEqual(['a', 'b', '', '', '', '😀', 'c']);
+    expect(state.held).toEqual([]);
   });
 
   it('adds up to the whole text, and never shows half a character', () => {

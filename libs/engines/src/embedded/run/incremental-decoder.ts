@@ -1,8 +1,16 @@
 /** Tokens of context that decide how the next ones are spelled; vLLM takes as many. */
-const CONTEXT_TOKENS = 5;
+export const CONTEXT_TOKENS = 5;
 /** A character has at most four bytes, so more tokens than this without a whole one are no character at all. */
-const MOST_HELD_TOKENS = 4;
+export const MOST_HELD_TOKENS = 4;
 const REPLACEMENT = '\uFFFD';
+
+/** Where a decoder stands, so that another can go on from there. */
+export interface DecoderState {
+  /** The last tokens that were spelled, at most {@link CONTEXT_TOKENS}. */
+  readonly context: readonly number[];
+  /** Tokens after them that are not a whole character yet, fewer than {@link MOST_HELD_TOKENS}. */
+  readonly held: readonly number[];
+}
 
 /** Spells a list of tokens. */
 export type Detokenize = (tokens: readonly number[]) => string;
@@ -15,12 +23,20 @@ export type Detokenize = (tokens: readonly number[]) => string;
 export class IncrementalDecoder {
   readonly #detokenize: Detokenize;
   #context: number[];
-  #held: number[] = [];
+  #held: number[];
 
-  /** @param prompt the tokens before the first one, or at least the last few of them. */
-  constructor(detokenize: Detokenize, prompt: readonly number[] = []) {
+  /**
+   * @param prompt the tokens before the first one, or at least the last few of them.
+   * @param held what another decoder held back, to go on in its place.
+   */
+  constructor(detokenize: Detokenize, prompt: readonly number[] = [], held: readonly number[] = []) {
     this.#detokenize = detokenize;
     this.#context = prompt.slice(-CONTEXT_TOKENS);
+    this.#held = [...held];
+  }
+
+  get state(): DecoderState {
+    return { context: this.#context, held: this.#held };
   }
 
   /** The text that `token` completes; empty when it completes none. */
