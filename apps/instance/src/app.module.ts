@@ -4,22 +4,25 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { INSTANCE_CONFIG } from './config/config.token.js';
 import type { InstanceConfig } from './config/instance-config.js';
+import { coordinationOptions } from './engine/coordination-options.js';
 import { EngineModule } from './engine/engine.module.js';
 import { EngineRequestCheck } from './engine/engine-request-check.js';
 import { HealthModule } from './health/health.module.js';
 import { OpenAiExceptionFilter } from './http/openai-exception.filter.js';
+import { AbortRequestsController } from './inference/abort-requests.controller.js';
 import { InferenceController } from './inference/inference.controller.js';
+import { InfoController } from './info/info.controller.js';
 import { DrainService } from './lifecycle/drain.service.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { PrometheusCoordinationObserver } from './metrics/prometheus-coordination.observer.js';
 import { ModelsController } from './models/models.controller.js';
+import { RenderController } from './tokens/render.controller.js';
 import { TokensController } from './tokens/tokens.controller.js';
 
 /** One instance: the server in front of `engine`. */
 @Module({})
 export class AppModule {
   static forRoot(config: InstanceConfig, engine: Engine): DynamicModule {
-    const { coordination, server } = config;
     return {
       module: AppModule,
       imports: [
@@ -27,21 +30,24 @@ export class AppModule {
         HealthModule,
         MetricsModule,
         CoordinationModule.forRoot({
-          connector: coordination.connector || undefined,
-          picker: coordination.picker,
-          decode: coordination.decode,
-          releaseTimeoutMs: coordination.releaseTimeoutMs,
-          stallTimeoutMs: server.stallTimeoutMs,
+          ...coordinationOptions(config),
           providers: [
             { provide: CoordinationObserver, useClass: PrometheusCoordinationObserver },
             { provide: RequestCheck, useExisting: EngineRequestCheck },
           ],
         }),
       ],
-      controllers: [InferenceController, ModelsController, TokensController],
+      controllers: [
+        AbortRequestsController,
+        InferenceController,
+        InfoController,
+        ModelsController,
+        RenderController,
+        TokensController,
+      ],
       providers: [
         { provide: INSTANCE_CONFIG, useValue: config },
-        { provide: APP_FILTER, useValue: new OpenAiExceptionFilter(server) },
+        { provide: APP_FILTER, useValue: new OpenAiExceptionFilter(config.server) },
         DrainService,
       ],
     };

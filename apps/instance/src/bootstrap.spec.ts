@@ -1,9 +1,17 @@
-import type { Engine } from '@baton/engines';
-import { bytesPart, InferenceError, jsonPart, sseEvent, SSE_DONE, type InferenceRequest } from '@baton/inference';
+import type { Engine, TextApi } from '@baton/engines';
+import {
+  bytesPart,
+  InferenceError,
+  jsonPart,
+  sseEvent,
+  SSE_DONE,
+  type InferenceRequest,
+  type JsonObject,
+} from '@baton/inference';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { pino } from 'pino';
-import { EMPTY, of, throwError, type Observable } from 'rxjs';
+import { EMPTY, NEVER, of, throwError, type Observable } from 'rxjs';
 import { createInstance } from './bootstrap.js';
 import { loadConfig } from './config/load-config.js';
 import { DrainService } from './lifecycle/drain.service.js';
@@ -16,6 +24,9 @@ const FAILURES: Readonly<Record<string, unknown>> = {
 /** Answers at once, or fails as the prompt says. */
 class FakeEngine implements Engine {
   readonly calls: InferenceRequest[] = [];
+  #begin = (): void => undefined;
+  /** Resolves when the prompt `endless` is being answered. */
+  readonly endless = new Promise<void>((resolve) => (this.#begin = resolve));
   isReady = true;
   start = async (): Promise<void> => undefined;
   stop = async (): Promise<void> => undefined;
@@ -25,6 +36,10 @@ class FakeEngine implements Engine {
     this.calls.push(request);
     const failure = FAILURES[String(request.body['prompt'])];
     if (failure !== undefined) return throwError(() => failure);
+    if (request.body['prompt'] === 'endless') {
+      this.#begin();
+      return NEVER;
+    }
     if (request.stream) return of(bytesPart(sseEvent({ id: request.id })), bytesPart(SSE_DONE));
     return request.body['prompt'] === 'nothing' ? EMPTY : of(jsonPart({ id: request.id }));
   }
@@ -32,8 +47,23 @@ class FakeEngine implements Engine {
   models = async () => [{ id: 'org/model', created: 7, ownedBy: 'us', maxModelTokens: 64 }];
   tokenize = async () => ({ count: 1, max_model_len: 64, tokens: [5] });
   detokenize = async () => ({ prompt: 'a' });
+  connectors = ['embedded'];
+  readonly rendered: unknown[] = [];
+
+  async render(api: TextApi, body: JsonObject): Promise<JsonObject | JsonObject[]> {
+    this.rendered.push({ api, body });
+    const call = { token_ids: [1], sampling_params: {} };
+    return api === 'completions' ? [call] : call;
+  }
+
+  async derender(api: TextApi, body: JsonObject): Promise<JsonObject> {
+    if (body['stream'] === true) {
+      throw new InferenceError('This engine cannot derender.', { status: 501, code: 'not_supported' });
+    }
+    return { object: api };
+  }
   health = async () => (this.isReady ? { ready: true } : { ready: false, reason: 'It is tired.' });
-  metrics = () => [
+  metrics = async () => [
     {
       name: 'handoffs_open',
       help: 'Open.',
@@ -126,6 +156,49 @@ describe('an instance', () => {
     expect([noJson.statusCode, noJson.json()]).toMatchObject([415, { error: { code: 'unsupported_media_type' } }]);
   });
 
+  it.each([
+    ['/v1/completions/render', { prompt: 'a', stream: true }, [{ token_ids: [1], sampling_params: {} }]],
+    [
+      '/v1/chat/completions/render',
+      { messages: [{ role: 'user', content: 'a' }], other: 1 },
+      { token_ids: [1], sampling_params: {} },
+    ],
+    ['/v1/completions/derender', { generate_responses: [{}] }, { object: 'completions' }],
+    ['/v1/chat/completions/derender', { generate_response: {} }, { object: 'chat' }],
+  ])('%s has its engine turn %j into %j', async (url, body, answer) => {
+    const response = await post(url, body);
+    expect([response.statusCode, response.json()]).toEqual([200, answer]);
+    if (url.endsWith('/render')) expect(engine.rendered).toMatchObject([{ body }]);
+  });
+
+  it('says so when its engine cannot do what is asked', async () => {
+    const response = await post('/v1/chat/completions/derender', { stream: true, generate_chunk: {} });
+    expect([response.statusCode, response.json()]).toMatchObject([501, { error: { code: 'not_supported' } }]);
+  });
+
+  it.each(['/inference/v1/abort_requests', '/abort_requests'])('%s takes ids, known or not', async (url) => {
+    const ended = await post(url, { request_ids: ['nobody'] });
+    expect([ended.statusCode, ended.body]).toEqual([200, '']);
+    const refused = await post(url, {});
+    expect([refused.statusCode, refused.json()]).toMatchObject([400, { error: { param: 'request_ids' } }]);
+  });
+
+  it('ends a request by the id that its client sent', async () => {
+    const under = post('/v1/completions', { prompt: 'endless' }, { 'x-request-id': 'mine-2' });
+    await engine.endless;
+    expect((await post('/abort_requests', { request_ids: ['mine-2'] })).statusCode).toBe(200);
+    expect((await under).json()).toMatchObject({ error: { code: 'request_aborted' } });
+  });
+
+  it('says what it is', async () => {
+    expect((await get('/baton/v1/info')).json()).toEqual({
+      name: 'baton',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      engine: 'embedded',
+      connectors: ['embedded'],
+    });
+  });
+
   it('lists models, also those with a slash in their name', async () => {
     const model = { id: 'org/model', object: 'model', created: 7, owned_by: 'us', max_model_len: 64 };
     expect((await get('/v1/models')).json()).toEqual({ object: 'list', data: [model] });
@@ -159,6 +232,11 @@ describe('an instance', () => {
         'baton_work_total 5',
         'baton_dispatched_total{manager="prefill-local-decode-remote"} 0',
         'baton_inflight_requests 0',
+        'baton_prefill_retries_total{reason="connect"} 0',
+        'baton_no_handoff_total 0',
+        'baton_answered_by_prefill_total 0',
+        'baton_stream_end_total{reason="upstream_truncated"} 0',
+        'baton_stream_end_total{reason="aborted"} 0',
         'baton_requests_started_total{api="completions"} 1',
         'baton_stream_end_total{reason="complete"} 1',
         'baton_http_request_duration_seconds_count{route="/v1/completions",method="POST",status="200"} 1',

@@ -37,7 +37,9 @@ export async function createInstance(
   const exchanges = new Subject<HttpExchange>();
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.forRoot(config, engine),
-    createAdapter(config.server, logger, (exchange) => exchanges.next(exchange)),
+    createAdapter(config.server, logger, (exchange) => exchanges.next(exchange), {
+      keepsLargeArrays: config.engine.kind !== 'embedded',
+    }),
     { abortOnError: false, bodyParser: false, logger: new NestLogger(logger) },
   );
   const metrics = app.get(HttpMetrics);

@@ -22,6 +22,15 @@ describe('configWarnings', () => {
     expect(warnings(env)).toEqual([expect.stringContaining(`http://10.0.0.7:8200 cannot pull KV from ${host},`)]);
   });
 
+  it('warns of prefill instances whose KV may not be pulled', () => {
+    const env = {
+      BATON_COORDINATION_CONNECTOR: 'embedded',
+      BATON_COORDINATION_PREFILL_ENDPOINTS: 'http://10.0.0.6:8100',
+    };
+    expect(warnings(env)).toEqual([expect.stringContaining('http://10.0.0.6:8100 prefills for this instance')]);
+    expect(warnings({ ...env, BATON_KV_PEERS: '10.0.0.6:*' })).toEqual([]);
+  });
+
   it.each([
     { what: 'coordination is off', env: { ...remote, BATON_COORDINATION_CONNECTOR: '' } },
     {

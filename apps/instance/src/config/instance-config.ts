@@ -1,7 +1,10 @@
+import type { DialectName } from '@baton/remotes';
 import { ValidateNested } from 'class-validator';
+import { CoordinationConfig } from './coordination-config.js';
+import { DIALECTS } from './endpoint-list.js';
 import {
   Choice,
-  EndpointList,
+  KvAddressText,
   KvPeerList,
   Milliseconds,
   OriginUrl,
@@ -38,10 +41,12 @@ export class ServerConfig {
   readonly drainTimeoutMs: number = 30_000;
 }
 
+const ENGINES = ['embedded', 'http', 'none'];
+
 /** What computes. */
 export class EngineConfig {
-  @Choice('embedded: llama.cpp in this process; http: a server beside it', ['embedded', 'http'])
-  readonly kind: 'embedded' | 'http' = 'embedded';
+  @Choice('embedded: llama.cpp in this process; http: a server beside it; none: only remote instances compute', ENGINES)
+  readonly kind: 'embedded' | 'http' | 'none' = 'embedded';
 
   @Text('Path of a GGUF file; empty takes the demo model')
   readonly model: string = '';
@@ -84,6 +89,15 @@ export class EngineConfig {
 
   @Text('Key for that server, sent as a bearer token', { isSecret: true })
   readonly apiKey: string = '';
+
+  @Choice('What that server speaks', DIALECTS)
+  readonly dialect: DialectName = 'openai';
+
+  @KvAddressText("Where that server's KV transfer listens, for connectors that name it; empty takes their default")
+  readonly kvAddress: string = '';
+
+  @Milliseconds('To open a connection to that server, in ms')
+  readonly connectTimeoutMs: number = 1_000;
 
   @Milliseconds('From a request sent to that server to the head of its streamed answer, in ms')
   readonly headTimeoutMs: number = 60_000;
@@ -135,47 +149,6 @@ export class KvConfig {
 
   @Text('Folder for KV states; empty takes /dev/shm where there is one, else the temporary folder')
   readonly directory: string = '';
-}
-
-/** The instances that decode legs go to. */
-export class DecodeConfig {
-  @EndpointList('Instances that decode')
-  readonly endpoints: readonly string[] = [];
-
-  @Milliseconds('To open a connection, in ms')
-  readonly connectTimeoutMs: number = 1_000;
-
-  @Milliseconds('From the request sent to the head of a streamed answer, in ms')
-  readonly headTimeoutMs: number = 60_000;
-
-  @Milliseconds('From the request sent to the head of an answer that is not streamed, in ms')
-  readonly answerTimeoutMs: number = 1_800_000;
-
-  @Milliseconds('Between two chunks of an answer, in ms')
-  readonly idleTimeoutMs: number = 30_000;
-}
-
-/** How requests are split between this instance and others. */
-export class CoordinationConfig {
-  @Setting(
-    {
-      description: 'KV connector, for example embedded; empty answers every request on this instance',
-      allowed: 'the name of a connector with at least one of coordination.decode.endpoints, or empty',
-    },
-    (value, section) =>
-      value === '' ||
-      (typeof value === 'string' && section instanceof CoordinationConfig && section.decode.endpoints.length > 0),
-  )
-  readonly connector: string = '';
-
-  @RequiredText('Endpoint picker that chooses the decode instance')
-  readonly picker: string = 'static';
-
-  @ValidateNested()
-  readonly decode: DecodeConfig = new DecodeConfig();
-
-  @Milliseconds('For freeing the KV of a request whose client has gone, in ms')
-  readonly releaseTimeoutMs: number = 5_000;
 }
 
 /** The log on standard output, one JSON object a line. */

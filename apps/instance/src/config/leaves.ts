@@ -1,4 +1,5 @@
 import { InstanceConfig } from './instance-config.js';
+import { isSection } from './section.js';
 import { settingInfo, type SettingInfo } from './setting.js';
 
 /** One setting of the tree, with everything that follows from its place in it. */
@@ -9,14 +10,9 @@ export interface Leaf {
   /** The environment variable that overrides it: `BATON_ENGINE_CONTEXT_TOKENS`. */
   readonly variable: string;
   /** Tells how the text of an environment variable is read. */
-  readonly kind: 'number' | 'text' | 'list';
+  readonly kind: 'number' | 'text' | 'boolean' | 'list' | 'json';
   readonly defaultValue: unknown;
   readonly info: SettingInfo;
-}
-
-/** A configuration section, looked at from outside: its own properties are settings and sections. */
-export function isSection(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Every setting, in the order of the tree. */
@@ -44,7 +40,16 @@ function leavesOf(section: object, parents: readonly string[]): Leaf[] {
     if (isSection(value)) return leavesOf(value, path);
     const info = settingInfo(section, name);
     if (info === undefined) throw new Error(`The setting ${path.join('.')} has no decorator.`);
-    return [{ key: path.join('.'), path, variable: variableOf(path), kind: kindOf(value), defaultValue: value, info }];
+    return [
+      {
+        key: path.join('.'),
+        path,
+        variable: variableOf(path),
+        kind: info.isJson ? 'json' : kindOf(value),
+        defaultValue: value,
+        info,
+      },
+    ];
   });
 }
 
@@ -54,5 +59,6 @@ function variableOf(path: readonly string[]): string {
 
 function kindOf(value: unknown): Leaf['kind'] {
   if (Array.isArray(value)) return 'list';
+  if (typeof value === 'boolean') return 'boolean';
   return typeof value === 'number' ? 'number' : 'text';
 }

@@ -8,6 +8,9 @@ import { loadConfig } from './load-config.js';
 import { LEAVES } from './leaves.js';
 import { printConfig } from './print-config.js';
 
+const coordinator = (connector: string): string =>
+  `coordination: {connector: "${connector}", prefill: {endpoints: [http://a:1]}, decode: {endpoints: [http://b:1]}}`;
+
 describe('loadConfig', () => {
   let directory: string;
   let file: string;
@@ -98,14 +101,62 @@ describe('loadConfig', () => {
     ['kv:\n  peers: ["10.0.0.7"]', 'kv.peers'],
     ['kv:\n  peers: ["10.0.0.7:0"]', 'kv.peers'],
     ['coordination:\n  connector: embedded', 'coordination.connector'],
-    ['coordination:\n  decode:\n    endpoints: [ftp://host]', 'coordination.decode.endpoints'],
+    ['coordination:\n  decode:\n    endpoints: http://a:1', 'coordination.decode.endpoints'],
+    ['coordination:\n  decode:\n    endpoints: [ftp://host]', 'coordination.decode.endpoints[0]'],
+    ['coordination:\n  decode:\n    endpoints: [5]', 'coordination.decode.endpoints[0]'],
+    ['coordination:\n  decode:\n    endpoints: [{}]', 'coordination.decode.endpoints[0].url'],
+    ['coordination:\n  decode:\n    endpoints: [http://a:1, {url: "http://a:1/"}]', 'coordination.decode.endpoints[1]'],
+    [
+      'coordination:\n  prefill:\n    endpoints: [{url: "http://a:1", apikey: k}]',
+      'coordination.prefill.endpoints[0].apikey',
+    ],
+    [
+      'coordination:\n  prefill:\n    endpoints: [{url: "http://a:1", __proto__: {port: 1}}]',
+      'coordination.prefill.endpoints[0].__proto__',
+    ],
+    [
+      'coordination:\n  prefill:\n    endpoints: [{url: "http://a:1", kvAddress: a}]',
+      'coordination.prefill.endpoints[0].kvAddress',
+    ],
+    [
+      'coordination:\n  prefill:\n    endpoints: [{url: "http://a:1", dialect: latin}]',
+      'coordination.prefill.endpoints[0].dialect',
+    ],
+    ['coordination:\n  prefill:\n    dialect: latin', 'coordination.prefill.dialect'],
+    ['coordination:\n  trustManagerHeader: "yes"', 'coordination.trustManagerHeader'],
+    ['coordination:\n  retryBudgetPercent: 101', 'coordination.retryBudgetPercent'],
+    ['coordination:\n  managers: {name: local}', 'coordination.managers'],
+    ['coordination:\n  managers: [local]', 'coordination.managers[0]'],
+    ['coordination:\n  managers: [{}]', 'coordination.managers[0].name'],
+    ['coordination:\n  managers: [{name: a}, {name: a}]', 'coordination.managers[1].name'],
+    ['coordination:\n  managers: [{name: a, priority: 1.5}]', 'coordination.managers[0].priority'],
+    ['coordination:\n  managers: [{name: a, enabled: 1}]', 'coordination.managers[0].enabled'],
+    ['coordination:\n  managers: [{name: a, when: {}}]', 'coordination.managers[0].when'],
+    [
+      'coordination:\n  managers: [{name: a, disaggregateWhen: {minTokens: 1}}]',
+      'coordination.managers[0].disaggregateWhen.minTokens',
+    ],
+    [
+      'coordination:\n  managers: [{name: a, disaggregateWhen: {apis: [chats]}}]',
+      'coordination.managers[0].disaggregateWhen.apis',
+    ],
+    [
+      'coordination:\n  managers: [{name: a, disaggregateWhen: {header: {}}}]',
+      'coordination.managers[0].disaggregateWhen.header.name',
+    ],
+    ['engine:\n  kvAddress: nowhere', 'engine.kvAddress'],
+    [`engine: {kind: none}\n${coordinator('')}`, 'coordination.connector'],
+    [
+      'engine: {kind: none}\ncoordination: {connector: nixl, decode: {endpoints: [http://a:1]}}',
+      'coordination.prefill.endpoints',
+    ],
     ['__proto__:\n  port: 1', '__proto__'],
     ['server:\n  __proto__: {}', 'server.__proto__'],
     ['server:\n  constructor: 1', 'server.constructor'],
   ])('refuses %j and names %s', (yaml, key) => {
     const problems = problemsOf(yaml);
     expect(problems).toHaveLength(1);
-    expect(problems[0]).toMatch(new RegExp(`^${key.replaceAll('.', '\\.')} `));
+    expect(problems[0]).toMatch(new RegExp(`^${key.replaceAll(/[.[\]]/g, '\\$&')} `));
     expect(({} as { port?: number }).port).toBeUndefined();
   });
 
@@ -126,11 +177,58 @@ describe('loadConfig', () => {
     expect(problem).not.toContain('hunter2');
   });
 
+  it('never shows a secret of an endpoint', () => {
+    writeFileSync(file, 'coordination:\n  decode:\n    endpoints: [{url: "http://a:1", apiKey: hunter2}]\n');
+    const config = loadConfig({ file, env: {} });
+    expect(config.coordination.decode.endpoints).toEqual([{ url: 'http://a:1', apiKey: 'hunter2' }]);
+    expect(printConfig(config)).not.toContain('hunter2');
+    expect(printConfig(config)).toContain('apiKey: "***"');
+    const refused = [
+      'endpoints: [{url: "http://a:1", apiKey: [hunter2]}]',
+      'endpoints: [{url: "http://a:1", apikey: hunter2}]',
+      'endpoints: [{url: "http://a:1/path", apiKey: hunter2}]',
+      'endpoints: [[{url: "http://a:1", apiKey: hunter2}]]',
+      'endpoints: {url: "http://a:1", apiKey: hunter2}',
+      'endpoints: ["http://somebody:hunter2@a:1"]',
+    ];
+    for (const yaml of refused) {
+      const [problem] = problemsOf(`coordination:\n  decode:\n    ${yaml}`);
+      expect(problem).toContain('coordination.decode.endpoints');
+      expect(problem).not.toContain('hunter2');
+    }
+  });
+
+  it('reads managers and flags from either source', () => {
+    const managers = [{ name: 'local', priority: -1, disaggregateWhen: { apis: ['chat'], header: { name: 'x' } } }];
+    const env = {
+      BATON_COORDINATION_MANAGERS: JSON.stringify(managers),
+      BATON_COORDINATION_TRUST_MANAGER_HEADER: 'true',
+    };
+    const { coordination } = loadConfig({ env });
+    expect(coordination).toMatchObject({ managers, trustManagerHeader: true });
+    writeFileSync(file, `coordination:\n  managers: ${JSON.stringify(managers)}\n  trustManagerHeader: true\n`);
+    expect(loadConfig({ file, env: {} }).coordination).toEqual(coordination);
+    expect(problemsOf(undefined, { BATON_COORDINATION_MANAGERS: '[' })).toEqual([
+      expect.stringMatching(/^coordination\.managers \(BATON_COORDINATION_MANAGERS\): "\[" is not allowed/),
+    ]);
+  });
+
+  it('takes an instance without an engine when both pools have somebody', () => {
+    expect(problemsOf(`engine: {kind: none}\n${coordinator('nixl')}`)).toEqual([]);
+    expect(problemsOf('engine: {kind: none}')).toEqual([
+      expect.stringMatching(/^coordination\.connector \(default\): "" is not allowed; .* engine\.kind is none/),
+      expect.stringMatching(/^coordination\.prefill\.endpoints \(default\): \[\] is not allowed/),
+      expect.stringMatching(/^coordination\.decode\.endpoints \(default\): \[\] is not allowed/),
+    ]);
+  });
+
   it('prints what it reads again to the same', () => {
     const env = {
       BATON_SERVER_PORT: '1',
       BATON_COORDINATION_CONNECTOR: 'embedded',
       BATON_COORDINATION_DECODE_ENDPOINTS: 'http://a:1,http://b:2',
+      BATON_COORDINATION_MANAGERS: '[{"name":"local","enabled":false}]',
+      BATON_COORDINATION_TRUST_MANAGER_HEADER: 'true',
     };
     const config = loadConfig({ env });
     writeFileSync(file, printConfig(config));

@@ -1,5 +1,7 @@
 import { validateSync, type ValidationError } from 'class-validator';
 import { ConfigError } from './config.error.js';
+import { crossFaults } from './cross-faults.js';
+import { notAllowed, type Fault } from './fault.js';
 import { InstanceConfig } from './instance-config.js';
 import type { Layer } from './layer.js';
 import { LEAVES, setAt } from './leaves.js';
@@ -35,35 +37,37 @@ export function mergeLayers(layers: readonly Layer[]): InstanceConfig {
     sources.set(leaf.key, source);
   }
   const unreadable = layers.flatMap(({ problems }) => problems);
-  const refused = flatten(validateSync(config)).map((error) => describe(error, sources));
+  const refused = refusalsOf(config).map(
+    ({ key, at, problem }) => `${key}${at} (${sources.get(key) ?? 'default'})${problem}.`,
+  );
   if (unreadable.length + refused.length > 0) throw new ConfigError([...unreadable, ...refused]);
   return config;
 }
 
-interface Refusal {
+/** A setting whose value, or a part of it, is refused. */
+interface Refusal extends Fault {
   readonly key: string;
-  readonly value: unknown;
-  readonly allowed: string;
+}
+
+function refusalsOf(config: InstanceConfig): Refusal[] {
+  const own = flatten(validateSync(config));
+  const refusedKeys = own.map(({ key }) => key);
+  const cross = crossFaults(config).filter(({ at }) => !refusedKeys.includes(at));
+  return [...own, ...cross.map(({ at, problem }) => ({ key: at, at: '', problem }))];
 }
 
 function flatten(errors: readonly ValidationError[], parent = ''): Refusal[] {
   return errors.flatMap((error) => {
     const key = parent + error.property;
-    const own = Object.values(error.constraints ?? {}).map((allowed) => ({
-      key,
-      value: error.value as unknown,
-      allowed,
-    }));
+    const own = Object.values(error.constraints ?? {}).flatMap((allowed) => describe(key, error.value, allowed));
     return [...own, ...flatten(error.children ?? [], `${key}.`)];
   });
 }
 
-function describe({ key, value, allowed }: Refusal, sources: ReadonlyMap<string, string>): string {
-  const isSecret = LEAVES.find((leaf) => leaf.key === key)?.info.isSecret === true;
-  const shown = isSecret ? 'The value' : shorten(value === undefined ? 'nothing' : JSON.stringify(value));
-  return `${key} (${sources.get(key) ?? 'default'}): ${shown} is not allowed; it must be ${allowed}.`;
-}
-
-function shorten(text: string): string {
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+/** The faults inside the value of a setting, or else the value as a whole. */
+function describe(key: string, value: unknown, allowed: string): Refusal[] {
+  const info = LEAVES.find((leaf) => leaf.key === key)?.info;
+  const faults = info?.faults(value) ?? [];
+  if (faults.length > 0) return faults.map((fault) => ({ key, ...fault }));
+  return [{ key, at: '', problem: notAllowed(info?.shown(value), allowed) }];
 }

@@ -2,14 +2,11 @@ import { stringify } from 'yaml';
 import type { InstanceConfig } from './instance-config.js';
 import { LEAVES, valueAt } from './leaves.js';
 
-const REDACTED = '***';
-
 /** The configuration as YAML that `--config` reads; secrets are replaced. */
 export function printConfig(config: InstanceConfig): string {
   const root = new Map<string, unknown>();
   for (const { path, info } of LEAVES) {
-    const value = valueAt(config, path);
-    sectionAt(root, path.slice(0, -1)).set(path.at(-1) ?? '', info.isSecret && value !== '' ? REDACTED : value);
+    sectionAt(root, path.slice(0, -1)).set(path.at(-1) ?? '', info.shown(valueAt(config, path)));
   }
   return stringify(root);
 }

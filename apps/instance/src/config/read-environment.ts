@@ -27,15 +27,27 @@ export function readEnvironment(env: NodeJS.ProcessEnv): Layer {
   return { settings, problems };
 }
 
-/** Text that is not a number stays text, so that validation refuses it and shows it. */
+/** Text that is not of its setting's kind stays text, so that validation refuses it and shows it. */
 function read(leaf: Leaf, text: string): unknown {
   const trimmed = text.trim();
   switch (leaf.kind) {
     case 'number':
       return /^-?\d+(\.\d+)?$/.test(trimmed) ? Number(trimmed) : text;
+    case 'boolean':
+      return trimmed === 'true' ? true : trimmed === 'false' ? false : text;
+    case 'json':
+      return trimmed === '' ? [] : fromJson(text);
     case 'list':
       return trimmed === '' ? [] : trimmed.split(',').map((item) => item.trim());
     case 'text':
       return text;
+  }
+}
+
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
   }
 }

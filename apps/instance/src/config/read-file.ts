@@ -44,7 +44,7 @@ export function readYaml(text: string, source: string): Layer {
       const key = path.join('.');
       const leaf = LEAVES.find((candidate) => candidate.key === key);
       const isSectionKey = LEAVES.some((candidate) => candidate.key.startsWith(`${key}.`));
-      if (leaf !== undefined) settings.push({ leaf, value, source });
+      if (leaf !== undefined) settings.push({ leaf, value: plain(value), source });
       else if (!isSectionKey) problems.push(`${key} (${source}) is not a setting; ${siblings(parents)}.`);
       else if (value instanceof Map) collect(value, path);
       else if (value !== null) problems.push(`${key} (${source}) must be a section; ${siblings(path)}.`);
@@ -62,6 +62,13 @@ function siblings(parents: readonly string[]): string {
 function namesBelow(parents: readonly string[]): string[] {
   const below = LEAVES.filter(({ path }) => parents.every((name, depth) => path[depth] === name));
   return [...new Set(below.map(({ path }) => path[parents.length] ?? ''))];
+}
+
+/** Maps inside a value as objects; any key, also `__proto__`, becomes a property of its own. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (!(value instanceof Map)) return value;
+  return Object.fromEntries([...value].map(([key, item]) => [String(key), plain(item)]));
 }
 
 function messageOf(error: unknown): string {

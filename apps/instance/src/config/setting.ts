@@ -1,5 +1,7 @@
 import { ValidateBy, type ValidationArguments } from 'class-validator';
-import { isEndpointUrl, isKvPeer } from './address-syntax.js';
+import { isEndpointUrl, isKvAddress, isKvPeer } from './address-syntax.js';
+import type { Fault } from './fault.js';
+import { REDACTED } from './map-faults.js';
 
 /** What is known of a setting besides its default: for validation, `--help` and `--print-config`. */
 export interface SettingInfo {
@@ -7,8 +9,12 @@ export interface SettingInfo {
   readonly description: string;
   /** What it may be; completes "it must be ...". */
   readonly allowed: string;
-  /** Whether its value must never be shown. */
-  readonly isSecret: boolean;
+  /** What of its value may be shown: all of it, unless it holds secrets. */
+  readonly shown: (value: unknown) => unknown;
+  /** What is wrong inside a value that has parts. None of them when `allowed` already says what is wrong. */
+  readonly faults: (value: unknown) => readonly Fault[];
+  /** Whether it is written as JSON in an environment variable. */
+  readonly isJson: boolean;
 }
 
 /** Whether `value` is allowed; `section` is the configuration section that it stands in. */
@@ -21,20 +27,24 @@ export function settingInfo(section: object, property: string): SettingInfo | un
   return Reflect.getMetadata(SETTING, section, property) as SettingInfo | undefined;
 }
 
+const SHOW_ALL = { shown: (value: unknown) => value, faults: () => [], isJson: false };
+
 /** A setting. class-validator's message is what is allowed; the loader adds key, source and value. */
 export function Setting(
-  info: Omit<SettingInfo, 'isSecret'> & { isSecret?: boolean },
+  info: Pick<SettingInfo, 'description' | 'allowed'> & Partial<SettingInfo>,
   isAllowed: IsAllowed,
 ): PropertyDecorator {
+  const whole: SettingInfo = { ...SHOW_ALL, ...info };
   const validate = ValidateBy({
     name: 'setting',
     validator: {
-      validate: (value: unknown, context?: ValidationArguments) => isAllowed(value, context?.object ?? {}),
-      defaultMessage: () => info.allowed,
+      validate: (value: unknown, context?: ValidationArguments) =>
+        isAllowed(value, context?.object ?? {}) && whole.faults(value).length === 0,
+      defaultMessage: () => whole.allowed,
     },
   });
   return (target, property) => {
-    Reflect.defineMetadata(SETTING, { isSecret: false, ...info } satisfies SettingInfo, target, property);
+    Reflect.defineMetadata(SETTING, whole, target, property);
     validate(target, property);
   };
 }
@@ -65,7 +75,16 @@ export function Choice(description: string, words: readonly string[]): PropertyD
 
 /** Any text, also none. */
 export function Text(description: string, options: { isSecret?: boolean } = {}): PropertyDecorator {
-  return Setting({ description, allowed: 'a text', ...options }, (value) => typeof value === 'string');
+  const shown = { shown: (value: unknown) => (value === '' ? value : REDACTED) };
+  return Setting(
+    { description, allowed: 'a text', ...(options.isSecret === true ? shown : {}) },
+    (value) => typeof value === 'string',
+  );
+}
+
+/** Yes or no. */
+export function Flag(description: string): PropertyDecorator {
+  return Setting({ description, allowed: 'true or false' }, (value) => typeof value === 'boolean');
 }
 
 /** A text that is not empty. */
@@ -87,10 +106,11 @@ export function OriginUrl(description: string, required: { when: string; isRequi
   );
 }
 
-/** A list of the origins of instances. */
-export function EndpointList(description: string): PropertyDecorator {
-  return Setting({ description, allowed: 'a list of origins such as http://10.0.0.7:8200, each once' }, (value) =>
-    isListOf(value, isEndpointUrl),
+/** Where a KV transfer listens, or nothing. */
+export function KvAddressText(description: string): PropertyDecorator {
+  return Setting(
+    { description, allowed: 'host:port, host:port,port, or empty' },
+    (value) => value === '' || isKvAddress(value),
   );
 }
 

@@ -4,8 +4,8 @@ import { all, isNumber, refuse } from './fields/checks.js';
 import { BooleanField } from './fields/decorators.js';
 import { OptionalField, RequiredField, type Check } from './fields/field.js';
 import { isMessages, TEXT_ROLES } from './fields/messages.js';
-import { OpenAiRequest } from './openai-request.js';
-import { MaxTokensField } from './sampling-fields.js';
+import { notWithStream, OpenAiRequest } from './openai-request.js';
+import { EMBEDDED, MaxTokensField, PromptLogprobsField } from './sampling-fields.js';
 
 /** One turn of a conversation, for the document; what `isMessages` lets pass besides is for engine servers. */
 export class ChatMessage {
@@ -56,12 +56,14 @@ export class ChatCompletionRequest extends OpenAiRequest {
   @BooleanField({ description: 'Also give log probabilities.' })
   logprobs?: boolean | null;
 
-  @OptionalField(all(isNumber({ integer: true, min: 0, max: 20 }), onlyWithLogprobs), {
-    description: 'Of how many of the likeliest tokens. Only with logprobs.',
+  @OptionalField(all(isNumber({ integer: true, min: -1 }), onlyWithLogprobs), {
+    description: `Of how many of the likeliest tokens; -1 for all. Only with logprobs. ${EMBEDDED} 0 to 20.`,
     type: 'integer',
-    minimum: 0,
-    maximum: 20,
+    minimum: -1,
     nullable: true,
   })
   top_logprobs?: number | null;
+
+  @PromptLogprobsField(notWithStream)
+  prompt_logprobs?: number | null;
 }

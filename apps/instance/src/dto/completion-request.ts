@@ -1,8 +1,8 @@
 import { BooleanField, NumberField, TOKEN_ID } from './fields/decorators.js';
 import { RequiredField } from './fields/field.js';
 import { isPrompt } from './fields/prompt.js';
-import { OpenAiRequest } from './openai-request.js';
-import { CHOICES, MaxTokensField } from './sampling-fields.js';
+import { notWithStream, OpenAiRequest } from './openai-request.js';
+import { CHOICES, EMBEDDED, MaxTokensField, PromptLogprobsField } from './sampling-fields.js';
 
 /**
  * Body of `POST /v1/completions`. Unknown fields are passed on to the engine. The document describes what the embedded
@@ -27,14 +27,21 @@ export class CompletionRequest extends OpenAiRequest {
   max_tokens?: number | null;
 
   @NumberField(
-    { integer: true, min: 0, max: 5 },
-    { description: 'Also give the log probabilities of this many of the likeliest tokens. Not with echo.' },
+    { integer: true, min: -1 },
+    {
+      description:
+        'Also give the log probabilities of this many of the likeliest tokens; -1 for all. ' +
+        `${EMBEDDED} 0 to 5, and not with echo.`,
+    },
   )
   logprobs?: number | null;
+
+  @PromptLogprobsField(notWithStream)
+  prompt_logprobs?: number | null;
 
   @BooleanField({ description: 'Repeat the prompt before the answer.' })
   echo?: boolean | null;
 
-  @NumberField(CHOICES, { description: 'Only the value of n is supported: every answer that is made is given.' })
+  @NumberField(CHOICES, { description: `How many answers to choose from. ${EMBEDDED} only the value of n.` })
   best_of?: number | null;
 }

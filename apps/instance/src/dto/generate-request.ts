@@ -1,3 +1,4 @@
+import { isJsonObject } from '@baton/inference';
 import { ApiExtraModels } from '@nestjs/swagger';
 import {
   BooleanField,
@@ -8,10 +9,10 @@ import {
   TextField,
   TOKEN_ID,
 } from './fields/decorators.js';
-import { RequiredField } from './fields/field.js';
+import { RequiredField, type Check } from './fields/field.js';
 import { isSomeTokenIds } from './fields/token-ids.js';
-import { onlyWithStream, StreamOptions } from './openai-request.js';
-import { MaxTokensField, SamplingFields } from './sampling-fields.js';
+import { notWithStream, onlyWithStream, StreamOptions } from './openai-request.js';
+import { EMBEDDED, MaxTokensField, PromptLogprobsField, SamplingFields } from './sampling-fields.js';
 
 /** How the tokens of a generate request are chosen. It knows no `stop`: it answers in tokens, not in text. */
 export class SamplingParams extends SamplingFields {
@@ -19,14 +20,24 @@ export class SamplingParams extends SamplingFields {
   max_tokens?: number | null;
 
   @NumberField(
-    { integer: true, min: 0, max: 20 },
-    { description: 'Also give the log probabilities of this many of the likeliest tokens.' },
+    { integer: true, min: -1 },
+    {
+      description: `Also give the log probabilities of this many of the likeliest tokens; -1 for all. ${EMBEDDED} 0 to 20.`,
+    },
   )
   logprobs?: number | null;
+
+  @PromptLogprobsField()
+  prompt_logprobs?: number | null;
 
   @ObjectField({ description: 'Extensions; may carry kv_transfer_params.' })
   extra_args?: object | null;
 }
+
+/** They stand in the sampling parameters, and whether there is a stream beside these. */
+const noPromptLogprobsInStream: Check = (params, path, owner) => {
+  if (isJsonObject(params)) notWithStream(params['prompt_logprobs'], `${path}.prompt_logprobs`, owner);
+};
 
 /**
  * Body of `POST /inference/v1/generate`: token ids in, token ids out. Unknown fields are passed on to the engine.
@@ -54,6 +65,7 @@ export class GenerateRequest {
 
   @RequiredNestedField(SamplingParams, {
     description: 'How tokens are chosen.',
+    also: noPromptLogprobsInStream,
     example: { temperature: 0, max_tokens: 16 },
   })
   sampling_params!: SamplingParams;

@@ -3,8 +3,8 @@ import { ApiExtraModels } from '@nestjs/swagger';
 import { refuse } from './fields/checks.js';
 import { BooleanField, NestedField, ObjectField, TextField } from './fields/decorators.js';
 import { OptionalField, type Check } from './fields/field.js';
-import { isStop, MAX_STOP_STRINGS } from './fields/stop.js';
-import { SamplingFields } from './sampling-fields.js';
+import { isStop } from './fields/stop.js';
+import { EMBEDDED, SamplingFields } from './sampling-fields.js';
 
 /** What a stream carries besides its tokens. */
 export class StreamOptions {
@@ -15,6 +15,13 @@ export class StreamOptions {
 /** As OpenAI's API and vLLM have it: options of a stream that is none are a mistake worth telling. */
 export const onlyWithStream: Check = (_value, path, owner) => {
   if (isJsonObject(owner) && owner['stream'] !== true) refuse(path, 'is only allowed when stream is true');
+};
+
+/** Log probabilities of the prompt come with the whole answer only. 0 asks for none. Source: vLLM. */
+export const notWithStream: Check = (value, path, owner) => {
+  if (typeof value === 'number' && value !== 0 && isJsonObject(owner) && owner['stream'] === true) {
+    refuse(path, 'is not available when stream is true');
+  }
 };
 
 /** What the two OpenAI APIs have in common. */
@@ -33,10 +40,10 @@ export abstract class OpenAiRequest extends SamplingFields {
   stream_options?: StreamOptions | null;
 
   @OptionalField(isStop, {
-    description: 'Text at which the answer ends; it is not part of the answer.',
+    description: `Text at which the answer ends; it is not part of the answer. ${EMBEDDED} at most 16 of them.`,
     oneOf: [
       { type: 'string', minLength: 1 },
-      { type: 'array', items: { type: 'string', minLength: 1 }, maxItems: MAX_STOP_STRINGS },
+      { type: 'array', items: { type: 'string', minLength: 1 } },
     ],
     nullable: true,
     example: ['\n\n'],

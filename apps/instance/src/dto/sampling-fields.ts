@@ -1,19 +1,24 @@
-import { isNumber } from './fields/checks.js';
+import { all, isInteger, isNumber } from './fields/checks.js';
 import { BooleanField, NumberField, TokenIdsField } from './fields/decorators.js';
-import { OptionalField } from './fields/field.js';
-import { isLogitBias, MAX_BIASES } from './fields/logit-bias.js';
+import { OptionalField, type Check } from './fields/field.js';
+import { isLogitBias } from './fields/logit-bias.js';
 
-/** The bounds of `n`, and so of `best_of`: as many choices as the embedded engine makes of one prompt. */
-export const CHOICES = { integer: true, min: 1, max: 8 };
-/** As many as the embedded engine looks for. */
-const MAX_STOP_TOKENS = 1_024;
+/** Begins what the embedded engine refuses. */
+export const EMBEDDED = 'The embedded engine takes';
+
+/** The bounds of `n`, and so of `best_of`. Source: OpenAI API. */
+export const CHOICES = { integer: true, min: 1, max: 128 };
 
 /**
- * How tokens are chosen; the same names in every API. The bounds are those of the embedded engine.
+ * How tokens are chosen; the same names in every API. The bounds are the widest of the engines of the field: each
+ * refuses by itself what it cannot do. Limits of the embedded engine are in the descriptions.
  * Source: OpenAI API; vLLM `SamplingParams`.
  */
 export abstract class SamplingFields {
-  @NumberField({ min: 0, max: 2 }, { description: 'Randomness; 0 always takes the likeliest token.', example: 0 })
+  @NumberField(
+    { min: 0 },
+    { description: `Randomness; 0 always takes the likeliest token. ${EMBEDDED} at most 2.`, example: 0 },
+  )
   temperature?: number | null;
 
   @NumberField(
@@ -34,13 +39,10 @@ export abstract class SamplingFields {
   )
   min_p?: number | null;
 
-  @NumberField(
-    { integer: true, min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER },
-    { description: 'Makes sampling repeatable.', example: 7 },
-  )
-  seed?: number | null;
+  @OptionalField(isInteger, { description: 'Makes sampling repeatable.', type: 'integer', nullable: true, example: 7 })
+  seed?: number | bigint | null;
 
-  @TokenIdsField({ description: 'Token ids at which the answer ends.' }, MAX_STOP_TOKENS)
+  @TokenIdsField({ description: `Token ids at which the answer ends. ${EMBEDDED} at most 1,024.` })
   stop_token_ids?: number[] | null;
 
   @NumberField(
@@ -52,7 +54,9 @@ export abstract class SamplingFields {
   @BooleanField({ description: "Go on past the model's end mark." })
   ignore_eos?: boolean | null;
 
-  @NumberField(CHOICES, { description: 'How many answers to give; more than 1 is answered by this instance alone.' })
+  @NumberField(CHOICES, {
+    description: `How many answers to give; more than 1 are given by one instance alone. ${EMBEDDED} at most 8.`,
+  })
   n?: number | null;
 
   @NumberField({ min: -2, max: 2 }, { description: 'Above 0 favours tokens that have not occurred.' })
@@ -61,13 +65,15 @@ export abstract class SamplingFields {
   @NumberField({ min: -2, max: 2 }, { description: 'Above 0 disfavours tokens by how often they occurred.' })
   frequency_penalty?: number | null;
 
-  @NumberField({ above: 0, max: 2 }, { description: 'Above 1 disfavours tokens that occurred; 1 does nothing.' })
+  @NumberField(
+    { above: 0 },
+    { description: `Above 1 disfavours tokens that occurred; 1 does nothing. ${EMBEDDED} at most 2.` },
+  )
   repetition_penalty?: number | null;
 
   @OptionalField(isLogitBias, {
-    description: 'Added to the score of token ids, each from -100 to 100.',
+    description: `Added to the score of token ids, each from -100 to 100. ${EMBEDDED} at most 1,024 of them.`,
     type: 'object',
-    maxProperties: MAX_BIASES,
     additionalProperties: { type: 'number', minimum: -100, maximum: 100 },
     nullable: true,
   })
@@ -82,5 +88,17 @@ export function MaxTokensField(description: string): PropertyDecorator {
     minimum: 1,
     nullable: true,
     example: 64,
+  });
+}
+
+/** How many log probabilities to give of each token of the prompt. @param also checked after its bounds. */
+export function PromptLogprobsField(also: Check = () => undefined): PropertyDecorator {
+  return OptionalField(all(isNumber({ integer: true, min: -1 }), also), {
+    description:
+      'Also give the log probabilities of the prompt, of this many of the likeliest tokens; -1 for all. Not in a ' +
+      `stream. ${EMBEDDED} only 0.`,
+    type: 'integer',
+    minimum: -1,
+    nullable: true,
   });
 }

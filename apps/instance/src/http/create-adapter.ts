@@ -9,6 +9,7 @@ import type { ServerConfig } from '../config/instance-config.js';
 import { answerClientError } from './client-error.js';
 import { refuseWrongMethod } from './method-not-allowed.js';
 import { parseJsonBody } from './parse-json-body.js';
+import { readBody } from './read-body.js';
 import { REQUEST_ID_HEADER, stampResponse } from './stamp-response.js';
 
 /** For the whole of a request, its body included. Fastify switches Node's own limit off. */
@@ -20,6 +21,15 @@ const TIMEOUT_CHECK_MS = 5_000;
 const KEEP_ALIVE_TIMEOUT_MS = 72_000;
 const MAX_PARAM_LENGTH = 512;
 
+/** Options of {@link createAdapter}. */
+export interface AdapterOptions {
+  /**
+   * Whether large arrays of token ids are passed on as the bytes they came in (`RawJson`), for engines that are not in
+   * this process. Default false.
+   */
+  readonly keepsLargeArrays?: boolean;
+}
+
 /**
  * Fastify as this instance needs it: bounded, and with our own parser for bodies.
  *
@@ -29,6 +39,7 @@ export function createAdapter(
   server: ServerConfig,
   logger: Logger,
   onExchange: (exchange: HttpExchange) => void,
+  options: AdapterOptions = {},
 ): FastifyAdapter {
   const begin = (request: FastifyRequest, reply: FastifyReply): void => {
     stampResponse(request, reply);
@@ -63,8 +74,9 @@ export function createAdapter(
     done();
   });
   fastify.removeContentTypeParser('text/plain');
-  fastify.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body: Buffer, done) => {
-    done(null, parseJsonBody(body, server.jsonDepthLimit));
-  });
+  const parsing = { depthLimit: server.jsonDepthLimit, keepsLargeArrays: options.keepsLargeArrays ?? false };
+  fastify.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
+    parseJsonBody(await readBody(request, payload), parsing),
+  );
   return adapter;
 }

@@ -25,8 +25,8 @@ export class MetricsController {
   @Header('content-type', Registry.PROMETHEUS_CONTENT_TYPE)
   @ApiOperation({ summary: 'Metrics in the text format of Prometheus' })
   @ApiOkResponse({ description: 'The metrics.', content: { 'text/plain': { schema: { type: 'string' } } } })
-  metrics(): Promise<string> {
-    this.#scraped.update([...this.engine.metrics(), this.#owed()]);
+  async metrics(): Promise<string> {
+    this.#scraped.update([...(await this.engine.metrics()), this.#owed()]);
     return this.registry.metrics();
   }
 

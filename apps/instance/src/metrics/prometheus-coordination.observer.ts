@@ -15,11 +15,14 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
   readonly #dispatched: Counter<'manager'>;
   readonly #fellBack: Counter<'reason'>;
   readonly #settled: Counter<'outcome'>;
+  readonly #retried: Counter<'reason'>;
+  readonly #noHandoff: Counter;
+  readonly #answeredByPrefill: Counter;
 
   constructor(@Inject(METRICS_REGISTRY) registry: Registry, managers: ManagerRegistry) {
     super();
-    const counter = <Label extends string>(name: string, help: string, label: Label): Counter<Label> =>
-      new Counter({ name: METRICS_PREFIX + name, help, labelNames: [label], registers: [registry] });
+    const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]): Counter<Label> =>
+      new Counter({ name: METRICS_PREFIX + name, help, labelNames, registers: [registry] });
     this.#inFlight = new Gauge({
       name: `${METRICS_PREFIX}inflight_requests`,
       help: 'Inference requests that are being answered.',
@@ -39,6 +42,12 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
     });
     this.#fellBack = counter('local_fallback_total', 'Requests finished here because no remote could.', 'reason');
     this.#settled = counter('handoffs_settled_total', 'Handoffs that are owed no more, by how they ended.', 'outcome');
+    this.#retried = counter('prefill_retries_total', 'Prefill legs that were sent once more, by why.', 'reason');
+    this.#noHandoff = counter(
+      'no_handoff_total',
+      'Prefill legs that left no KV behind: the decode leg read the prompt.',
+    );
+    this.#answeredByPrefill = counter('answered_by_prefill_total', 'Requests whose first token was the whole answer.');
     this.#showZeros();
   }
 
@@ -64,12 +73,25 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
     this.#settled.inc({ outcome });
   }
 
+  override retried(reason: string): void {
+    this.#retried.inc({ reason });
+  }
+
+  override noHandoff(): void {
+    this.#noHandoff.inc();
+  }
+
+  override answeredByPrefill(): void {
+    this.#answeredByPrefill.inc();
+  }
+
   /** A series that appears with its first event looks to Prometheus as if nothing had happened. */
   #showZeros(): void {
     for (const api of ['completions', 'chat', 'generate'] satisfies InferenceApi[]) this.#started.inc({ api }, 0);
     for (const outcome of ['taken', 'freed', 'unknown']) this.#settled.inc({ outcome }, 0);
     for (const reason of END_REASONS) this.#ended.inc({ reason }, 0);
     for (const reason of FALLBACK_REASONS) this.#fellBack.inc({ reason }, 0);
+    for (const reason of RETRY_REASONS) this.#retried.inc({ reason }, 0);
   }
 }
 
@@ -79,8 +101,13 @@ const END_REASONS: readonly StreamEndReason[] = [
   'client_stalled',
   'client_error',
   'upstream_error',
+  'upstream_error_event',
+  'upstream_aborted',
+  'upstream_incomplete',
+  'upstream_truncated',
   'server_error',
   'drain',
+  'aborted',
 ];
 
 const FALLBACK_REASONS: readonly (UnavailableReason | 'bad_answer' | 'refused')[] = [
@@ -93,3 +120,5 @@ const FALLBACK_REASONS: readonly (UnavailableReason | 'bad_answer' | 'refused')[
   'bad_answer',
   'refused',
 ];
+
+const RETRY_REASONS: readonly UnavailableReason[] = ['connect', 'reset', 'timeout', 'busy', 'failed'];

@@ -1,7 +1,7 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { createRequire } from 'node:module';
 import { ErrorBody } from '../dto/error-body.js';
+import { packageVersion } from '../package-version.js';
 import { addDocumentRoutes } from './document-routes.js';
 import { addResponseHeaders } from './response-headers.js';
 import { useNumericExclusiveBounds } from './exclusive-bounds.js';
@@ -36,12 +36,4 @@ export function createOpenApiDocument(app: INestApplication): OpenAPIObject {
   addResponseHeaders(document);
   useNumericExclusiveBounds(document);
   return document;
-}
-
-/** The path is the same from `src` and from `dist`. */
-function packageVersion(): string {
-  const manifest: unknown = createRequire(import.meta.url)('../../package.json');
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : '0.0.0';
 }

@@ -7,6 +7,7 @@ export const ERROR_DESCRIPTIONS = {
   415: 'The request body is not declared as JSON.',
   429: 'Too many requests are waiting. `Retry-After` says when to try again.',
   500: 'The server failed.',
+  501: 'The engine cannot do this.',
   502: 'Another server that is needed failed.',
   503: 'The server cannot take the request now. `Retry-After` says when to try again.',
   504: 'Another server that is needed did not answer in time.',

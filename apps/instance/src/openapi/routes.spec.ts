@@ -17,6 +17,9 @@ const engine: Engine = {
   models: async () => [],
   tokenize: async () => ({}),
   detokenize: async () => ({}),
+  connectors: [],
+  render: async () => ({}),
+  derender: async () => ({}),
   health: async () => ({ ready: true }),
   metrics: () => [],
 };

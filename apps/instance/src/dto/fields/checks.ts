@@ -22,6 +22,12 @@ export const isNumber = (bounds: NumberBounds): Check => {
   };
 };
 
+/** Any integer that fits in 64 bits; a `bigint` is one whose digits a number could not hold. Source: vLLM. */
+export const isInteger: Check = (value, path) => {
+  const isOne = typeof value === 'bigint' ? BigInt.asIntN(64, value) === value : Number.isSafeInteger(value);
+  if (!isOne) refuse(path, 'must be an integer of 64 bits');
+};
+
 export const isBoolean: Check = (value, path) => {
   if (typeof value !== 'boolean') refuse(path, 'must be true or false');
 };

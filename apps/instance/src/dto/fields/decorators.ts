@@ -1,15 +1,5 @@
 import { getSchemaPath, type ApiPropertyOptions } from '@nestjs/swagger';
-import {
-  all,
-  isBoolean,
-  isNumber,
-  isObject,
-  isObjectOf,
-  isOneOf,
-  isText,
-  refuse,
-  type NumberBounds,
-} from './checks.js';
+import { all, isBoolean, isNumber, isObject, isObjectOf, isOneOf, isText, type NumberBounds } from './checks.js';
 import { OptionalField, RequiredField, type Check } from './field.js';
 import { isTokenIds } from './token-ids.js';
 
@@ -55,17 +45,17 @@ export function NestedField(dto: new () => object, docs: FieldDocs & { readonly 
   return OptionalField(all(isObjectOf(dto), also), nested(dto, rest));
 }
 
-export function RequiredNestedField(dto: new () => object, docs: FieldDocs): PropertyDecorator {
-  return RequiredField(isObjectOf(dto), { allOf: [{ $ref: getSchemaPath(dto) }], ...docs });
+export function RequiredNestedField(
+  dto: new () => object,
+  docs: FieldDocs & { readonly also?: Check },
+): PropertyDecorator {
+  const { also = () => undefined, ...rest } = docs;
+  return RequiredField(all(isObjectOf(dto), also), { allOf: [{ $ref: getSchemaPath(dto) }], ...rest });
 }
 
-/** A list of at most `maxItems` token ids. */
-export function TokenIdsField(docs: FieldDocs, maxItems: number): PropertyDecorator {
-  const isShort: Check = (value, path) => {
-    if (Array.isArray(value) && value.length > maxItems) refuse(path, `must have at most ${maxItems} items`);
-  };
-  const schema = { type: 'array', items: TOKEN_ID, maxItems, nullable: true } as const;
-  return OptionalField(all(isShort, isTokenIds), { ...schema, ...docs });
+/** A list of token ids. */
+export function TokenIdsField(docs: FieldDocs): PropertyDecorator {
+  return OptionalField(isTokenIds, { type: 'array', items: TOKEN_ID, nullable: true, ...docs });
 }
 
 /** The schema of a token id. */

@@ -1,3 +1,4 @@
+import { RawJson } from '@baton/inference';
 import { refuse } from './checks.js';
 import type { Check } from './field.js';
 import { isSomeTokenIds } from './token-ids.js';
@@ -5,6 +6,7 @@ import { isSomeTokenIds } from './token-ids.js';
 /** `prompt` of the completions API: a text, several texts, token ids, or several lists of token ids. None is empty. */
 export const isPrompt: Check = (value, path, owner) => {
   if (typeof value === 'string') return notEmpty(value, path);
+  if (value instanceof RawJson) return isSomeTokenIds(value, path, owner);
   if (!Array.isArray(value))
     refuse(path, 'must be a string, a list of strings, a list of token ids, or a list of those');
   if (value.length === 0) refuse(path, 'must not be empty');

@@ -1,14 +1,10 @@
 import { refuse } from './checks.js';
 import type { Check } from './field.js';
 
-/** As many as the embedded engine takes: more would slow every token down. OpenAI's API allows 4. */
-export const MAX_STOP_STRINGS = 16;
-
 /** `stop`: one string or several; none is empty, since an empty one would match everywhere. */
 export const isStop: Check = (value, path) => {
   if (typeof value === 'string') return isStopString(value, path);
   if (!Array.isArray(value)) refuse(path, 'must be a string or a list of strings');
-  if (value.length > MAX_STOP_STRINGS) refuse(path, `must have at most ${MAX_STOP_STRINGS} strings`);
   value.forEach((item: unknown, index) => isStopString(item, `${path}[${index}]`));
 };
 

@@ -1,0 +1,74 @@
+import type { ManagerSettings } from '@baton/coordination';
+import type { DialectName, EndpointOptions } from '@baton/remotes';
+import { ValidateNested } from 'class-validator';
+import { DIALECTS, EndpointList } from './endpoint-list.js';
+import { ManagerList } from './manager-list.js';
+import { Choice, Flag, Milliseconds, RequiredText, Setting, WholeNumber } from './setting.js';
+
+const MAX_PER_SECOND = 1_000_000;
+
+/** The instances, or engine servers, that legs of one role go to. */
+export class PoolConfig {
+  @EndpointList('Where legs of this role go')
+  readonly endpoints: readonly EndpointOptions[] = [];
+
+  @Choice('What they speak; other instances of Baton speak openai', DIALECTS)
+  readonly dialect: DialectName = 'openai';
+
+  @Milliseconds('To open a connection, in ms')
+  readonly connectTimeoutMs: number = 1_000;
+
+  @Milliseconds('From the request sent to the head of a streamed answer, in ms')
+  readonly headTimeoutMs: number = 60_000;
+
+  @Milliseconds('From the request sent to the head of an answer that is not streamed, in ms')
+  readonly answerTimeoutMs: number = 1_800_000;
+
+  @Milliseconds('Between two chunks of an answer, in ms')
+  readonly idleTimeoutMs: number = 30_000;
+}
+
+/** How requests are split between this instance and others. */
+export class CoordinationConfig {
+  @Setting(
+    {
+      description: 'KV connector, for example embedded or nixl; empty answers every request on this instance',
+      allowed:
+        'the name of a connector with at least one of coordination.prefill.endpoints or coordination.decode.endpoints, ' +
+        'or empty',
+    },
+    (value, section) =>
+      value === '' ||
+      (typeof value === 'string' &&
+        section instanceof CoordinationConfig &&
+        section.prefill.endpoints.length + section.decode.endpoints.length > 0),
+  )
+  readonly connector: string = '';
+
+  @RequiredText('Endpoint picker that chooses among endpoints')
+  readonly picker: string = 'static';
+
+  @ValidateNested()
+  readonly prefill: PoolConfig = new PoolConfig();
+
+  @ValidateNested()
+  readonly decode: PoolConfig = new PoolConfig();
+
+  @ManagerList('Changes to managers: whether and in which order they are asked, and for which requests')
+  readonly managers: readonly ManagerSettings[] = [];
+
+  @Flag('Whether the header x-baton-manager of a request chooses its manager; only behind a trusted load balancer')
+  readonly trustManagerHeader: boolean = false;
+
+  @WholeNumber('Prefill legs that may be sent once more, in percent of all requests', { min: 0, max: 100 })
+  readonly retryBudgetPercent: number = 20;
+
+  @WholeNumber('Prefill legs that may be sent once more besides, per second', { min: 0, max: MAX_PER_SECOND })
+  readonly retryBudgetPerSecond: number = 10;
+
+  @Milliseconds('For freeing the KV of a request whose client has gone, in ms')
+  readonly releaseTimeoutMs: number = 5_000;
+
+  @Milliseconds('How long a KV transfer may go on for a client that has gone, in ms')
+  readonly transferTimeoutMs: number = 30_000;
+}

@@ -1,0 +1,18 @@
+import type { CoordinationOptions } from '@baton/coordination';
+import type { InstanceConfig } from '../config/instance-config.js';
+import { engineEndpoint } from './engine-endpoint.js';
+
+/** What coordination needs to know of the configuration. */
+export function coordinationOptions({ coordination, engine, server }: InstanceConfig): CoordinationOptions {
+  const { connector, retryBudgetPercent, retryBudgetPerSecond, ...rest } = coordination;
+  return {
+    ...rest,
+    connector: connector || undefined,
+    local: {
+      isAvailable: engine.kind !== 'none',
+      ...(engine.kind === 'http' ? { endpoint: engineEndpoint(engine) } : {}),
+    },
+    retryBudget: { percent: retryBudgetPercent, perSecond: retryBudgetPerSecond },
+    stallTimeoutMs: server.stallTimeoutMs,
+  };
+}
