@@ -7,14 +7,7 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { EmbeddedKvConnector } from './connectors/embedded.connector.js';
-import { LmCacheKvConnector } from './connectors/lmcache.connector.js';
-import { MooncakeKvConnector } from './connectors/mooncake.connector.js';
-import { NixlKvConnector } from './connectors/nixl.connector.js';
-import { P2pNcclKvConnector } from './connectors/p2p-nccl.connector.js';
-import { SglangKvConnector } from './connectors/sglang.connector.js';
-import { SharedStorageKvConnector } from './connectors/shared-storage.connector.js';
-import { TrtllmKvConnector } from './connectors/trtllm.connector.js';
+import * as connectors from './connectors/in-tree.js';
 import {
   COORDINATION_OPTIONS,
   DECODE_POOL,
@@ -59,17 +52,6 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<CoordinationOp
   }))
   .build();
 
-const CONNECTORS = [
-  EmbeddedKvConnector,
-  LmCacheKvConnector,
-  MooncakeKvConnector,
-  NixlKvConnector,
-  P2pNcclKvConnector,
-  SglangKvConnector,
-  SharedStorageKvConnector,
-  TrtllmKvConnector,
-];
-
 const MANAGERS = [
   DecodeLocalPrefillRemoteManager,
   LocalManager,
@@ -89,7 +71,7 @@ function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers:
 @Module({
   imports: [DiscoveryModule],
   providers: [
-    ...CONNECTORS,
+    ...Object.values(connectors),
     ...MANAGERS,
     AnswerRenderer,
     CoordinationObserver,
