@@ -11,7 +11,7 @@ const arrows = {
   coordination: ['inference', 'remotes'],
 };
 
-const SPEC = '\\.(e2e-)?spec\\.ts$';
+const SPEC = '\\.(e2e-)?spec(-support)?\\.ts$';
 
 const upward = Object.entries(arrows).map(([room, below]) => ({
   name: `arrow-upward-from-${room}`,
@@ -40,6 +40,14 @@ export default {
       severity: 'error',
       from: { path: '^apps/local-pair/' },
       to: { path: '^(libs|apps|plugins|test|scripts)/', pathNot: '^(apps/local-pair|libs/inference)/' },
+    },
+    {
+      name: 'simulator-stands-alone',
+      comment:
+        'A mistake in a library must not be made on both sides of the wire: apps/simulator imports none of them.',
+      severity: 'error',
+      from: { path: '^apps/simulator/' },
+      to: { path: '^(libs|apps|plugins|test|scripts)/', pathNot: '^apps/simulator/' },
     },
     {
       name: 'arrow-upward-from-plugin',
