@@ -177,6 +177,7 @@ describe('when a process or a connection dies', () => {
     const response = await ask(decode.url, COMPLETIONS, {
       ...COMPLETIONS.body(PROMPT, [], 4),
       kv_transfer_params: {
+        kv_connector: 'embedded',
         do_remote_prefill: true,
         do_remote_decode: false,
         remote_engine_id: '11111111-0000-4000-8000-000000000000',

@@ -17,6 +17,7 @@ interface Document {
  * these routes and no other is what `apps/instance/src/openapi/routes.spec.ts` shows.
  */
 const ROUTES = [
+  'get /baton/v1/info',
   'get /docs',
   'get /health/live',
   'get /health/ready',
@@ -24,16 +25,22 @@ const ROUTES = [
   'get /openapi.json',
   'get /v1/models',
   'get /v1/models/{id}',
+  'post /abort_requests',
   'post /detokenize',
+  'post /inference/v1/abort_requests',
   'post /inference/v1/generate',
   'post /tokenize',
   'post /v1/chat/completions',
+  'post /v1/chat/completions/derender',
+  'post /v1/chat/completions/render',
   'post /v1/completions',
+  'post /v1/completions/derender',
+  'post /v1/completions/render',
   'post /v1/inference/generate',
 ];
 /** The code of the answer to a path that is no route. */
 const NO_ROUTE = '"code":"not_found"';
-const STREAMING = ROUTES.filter((route) => /completions|generate/.test(route));
+const STREAMING = ROUTES.filter((route) => /(completions|generate)$/.test(route));
 
 describe('the OpenAPI document', () => {
   let instance: InstanceProcess;

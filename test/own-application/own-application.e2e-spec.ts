@@ -31,6 +31,10 @@ describe('an application of a team of its own', () => {
           response.writeHead(204).end();
           return;
         }
+        if (request.url === '/baton/v1/info') {
+          response.end(JSON.stringify({ connectors: ['embedded'] }));
+          return;
+        }
         decode.bodies.push(JSON.parse(await text(request)) as Record<string, unknown>);
         response.on('close', () => (decode.closed += 1));
         response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
@@ -80,14 +84,16 @@ describe('an application of a team of its own', () => {
 
   it('gets dispatch and streaming; its own pipe runs before its handler', async () => {
     decode.answer = (write, end) => {
-      write('{"choices":[{"text":"once"}]}');
+      write('{"choices":[{"index":0,"text":"once","finish_reason":"stop"}]}');
       write('[DONE]');
       end();
     };
     const response = await tell({ prompt: 'a fox', max_tokens: 9, stream: true });
     expect(response.headers.get('x-baton-manager')).toBe('prefill-local-decode-remote');
     expect(response.headers.get('content-type')).toContain('text/event-stream');
-    expect(await response.text()).toBe('data: {"choices":[{"text":"once"}]}\n\ndata: [DONE]\n\n');
+    expect(await response.text()).toBe(
+      'data: {"choices":[{"index":0,"text":"once","finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+    );
     expect(seen.bodies).toMatchObject([{ prompt: 'A FOX', max_tokens: 1, stream: false }]);
     expect(decode.bodies).toMatchObject([{ prompt: 'a fox', max_tokens: 9, stream: true }]);
     expect(decode.bodies[0]).toMatchObject({ kv_transfer_params: { remote_request_id: 'story-1' } });

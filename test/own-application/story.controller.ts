@@ -67,6 +67,7 @@ export class StoryController {
       return {
         choices: [{ index: 0, text: '', finish_reason: 'length' }],
         kv_transfer_params: {
+          kv_connector: 'embedded',
           do_remote_prefill: true,
           do_remote_decode: false,
           remote_engine_id: 'story',

@@ -246,6 +246,8 @@ class Double implements EngineDouble {
 
 /** Token ids are the bytes of the text, so that text survives the way there and back. */
 const TOOLS: Readonly<Record<string, (body: Json) => unknown>> = {
+  // It takes handoffs as an instance does.
+  '/baton/v1/info': () => ({ name: 'engine-double', connectors: ['embedded'] }),
   '/v1/models': () => ({
     object: 'list',
     data: [{ id: MODEL, object: 'model', created: 0, owned_by: 'test', max_model_len: MAX_MODEL_LEN }],

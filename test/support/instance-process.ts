@@ -15,10 +15,10 @@ export class InstanceProcess {
     readonly kvPort: number | undefined,
   ) {}
 
-  /** Starts an instance with `BATON_*` settings; resolves when it listens. */
-  static async start(settings: Readonly<Record<string, string>>): Promise<InstanceProcess> {
+  /** Starts an instance with `BATON_*` settings (and a configuration file); resolves when it listens. */
+  static async start(settings: Readonly<Record<string, string>>, file?: string): Promise<InstanceProcess> {
     const inherited = Object.entries(process.env).filter(([name]) => !/^(BATON_|NODE_OPTIONS|JEST_)/.test(name));
-    const child = fork(MAIN, [], {
+    const child = fork(MAIN, file === undefined ? [] : ['--config', file], {
       env: { ...Object.fromEntries(inherited), BATON_SERVER_PORT: '0', BATON_LOG_LEVEL: 'warn', ...settings },
       execArgv: [],
       silent: true,

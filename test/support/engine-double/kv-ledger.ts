@@ -29,6 +29,7 @@ export class KvLedger {
     const id = randomUUID();
     this.#open.add(id);
     return {
+      kv_connector: 'embedded',
       do_remote_prefill: true,
       do_remote_decode: false,
       remote_engine_id: this.#engineId,
