@@ -2,6 +2,7 @@ import { CoordinationModule, CoordinationObserver, RequestCheck } from '@baton/c
 import type { Engine } from '@baton/engines';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
+import type { Logger } from 'pino';
 import { INSTANCE_CONFIG } from './config/config.token.js';
 import type { InstanceConfig } from './config/instance-config.js';
 import { coordinationOptions } from './engine/coordination-options.js';
@@ -13,8 +14,9 @@ import { AbortRequestsController } from './inference/abort-requests.controller.j
 import { InferenceController } from './inference/inference.controller.js';
 import { InfoController } from './info/info.controller.js';
 import { DrainService } from './lifecycle/drain.service.js';
+import { LogModule } from './log/log.module.js';
+import { LoggingCoordinationObserver } from './log/logging-coordination.observer.js';
 import { MetricsModule } from './metrics/metrics.module.js';
-import { PrometheusCoordinationObserver } from './metrics/prometheus-coordination.observer.js';
 import { ModelsController } from './models/models.controller.js';
 import { RenderController } from './tokens/render.controller.js';
 import { TokensController } from './tokens/tokens.controller.js';
@@ -22,17 +24,18 @@ import { TokensController } from './tokens/tokens.controller.js';
 /** One instance: the server in front of `engine`. */
 @Module({})
 export class AppModule {
-  static forRoot(config: InstanceConfig, engine: Engine): DynamicModule {
+  static forRoot(config: InstanceConfig, engine: Engine, logger: Logger): DynamicModule {
     return {
       module: AppModule,
       imports: [
         EngineModule.forRoot(engine),
         HealthModule,
+        LogModule.forRoot(logger),
         MetricsModule,
         CoordinationModule.forRoot({
           ...coordinationOptions(config),
           providers: [
-            { provide: CoordinationObserver, useClass: PrometheusCoordinationObserver },
+            { provide: CoordinationObserver, useClass: LoggingCoordinationObserver },
             { provide: RequestCheck, useExisting: EngineRequestCheck },
           ],
         }),

@@ -8,8 +8,12 @@ import {
   type InferenceRequest,
   type JsonObject,
 } from '@baton/inference';
+import { RemoteUnavailableError } from '@baton/remotes';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { EMPTY, NEVER, of, throwError, type Observable } from 'rxjs';
 import { createInstance } from './bootstrap.js';
@@ -19,6 +23,7 @@ import { DrainService } from './lifecycle/drain.service.js';
 const FAILURES: Readonly<Record<string, unknown>> = {
   busy: new InferenceError('Busy.', { status: 503, code: 'overloaded', retryAfterSeconds: 1.5 }),
   broken: new Error('connect ECONNREFUSED 10.0.0.7:5432'),
+  unreachable: new RemoteUnavailableError('10.0.0.7:8200', 'failed', new Error('secret'), 500),
 };
 
 /** Answers at once, or fails as the prompt says. */
@@ -87,6 +92,56 @@ it('warns at start, once, of a side channel that the decode instance cannot reac
   const app = await createInstance(loadConfig({ env }), { engine: new FakeEngine(), logger });
   await app.close();
   expect(lines).toEqual([expect.stringContaining('http://10.0.0.7:8200 cannot pull KV from 127.0.0.1')]);
+});
+
+it('writes one line of a failure, with nothing that an upstream said', async () => {
+  const lines: string[] = [];
+  const logger = pino({ base: undefined, timestamp: false }, { write: (line: string) => void lines.push(line) });
+  const env = { BATON_COORDINATION_CONNECTOR: 'nixl', BATON_COORDINATION_DECODE_ENDPOINTS: 'http://127.0.0.1:1' };
+  const app = await createInstance(loadConfig({ env: { ...env, BATON_SERVER_STALL_TIMEOUT_MS: '100' } }), {
+    engine: new FakeEngine(),
+    logger,
+  });
+  await app.init();
+  lines.length = 0;
+  const payload = { prompt: 'unreachable', n: 2 };
+  const answer = await app.inject({
+    ...{ method: 'POST', url: '/v1/completions', payload },
+    headers: { 'x-request-id': 'mine-3' },
+  });
+  await app.close();
+  expect(answer.statusCode).toBe(502);
+  const warnings = lines.map((line) => JSON.parse(line) as { level: number }).filter(({ level }) => level >= 40);
+  expect(warnings).toEqual([
+    {
+      ...{ level: 40, msg: 'A request or a leg of it failed', requestId: 'mine-3' },
+      ...{ code: 'remote_failed', status: 502, endpoint: '10.0.0.7:8200', upstreamStatus: 500 },
+    },
+  ]);
+});
+
+it('gives the digits of what its engine server answers, also outside of inference', async () => {
+  const text = '{"token_ids":[1],"sampling_params":{"seed":9223372036854775807}}';
+  const server = createServer((_request, response) => response.end(text));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const env = {
+    BATON_ENGINE_KIND: 'http',
+    BATON_ENGINE_DIALECT: 'vllm',
+    BATON_ENGINE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+  };
+  const app = await createInstance(loadConfig({ env }), { logger: pino({ level: 'silent' }) });
+  try {
+    await app.init();
+    const payload = { messages: [{ role: 'user', content: 'a' }] };
+    const answer = await app.inject({ method: 'POST', url: '/v1/chat/completions/render', payload });
+    expect(answer.statusCode).toBe(200);
+    expect(answer.body).toBe(text);
+    expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
+  } finally {
+    await app.close();
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 describe('an instance', () => {
@@ -233,6 +288,7 @@ describe('an instance', () => {
         'baton_dispatched_total{manager="prefill-local-decode-remote"} 0',
         'baton_inflight_requests 0',
         'baton_prefill_retries_total{reason="connect"} 0',
+        'baton_decode_retries_total{reason="connect"} 0',
         'baton_no_handoff_total 0',
         'baton_answered_by_prefill_total 0',
         'baton_stream_end_total{reason="upstream_truncated"} 0',

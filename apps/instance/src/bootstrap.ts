@@ -36,7 +36,7 @@ export async function createInstance(
     parts.engine ?? createEngine(config, (level, message) => logger[level]({ context: 'llama.cpp' }, message));
   const exchanges = new Subject<HttpExchange>();
   const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.forRoot(config, engine),
+    AppModule.forRoot(config, engine, logger),
     createAdapter(config.server, logger, (exchange) => exchanges.next(exchange), {
       keepsLargeArrays: config.engine.kind !== 'embedded',
     }),

@@ -15,7 +15,7 @@ import {
   PREFILL_POOL,
   REMOTE_CLIENT,
 } from './coordination.constants.js';
-import type { CoordinationOptions, PoolOptions } from './coordination.options.js';
+import { DEFAULT_PREFILL_TIMEOUT_MS, type CoordinationOptions, type PoolOptions } from './coordination.options.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { AnswerRenderer } from './http/answer-renderer.js';
 import { InFlight } from './http/in-flight.js';
@@ -25,6 +25,7 @@ import { DecodeLocalPrefillRemoteManager } from './managers/decode-local-prefill
 import { LocalManager } from './managers/local.manager.js';
 import { PrefillLocalDecodeRemoteManager } from './managers/prefill-local-decode-remote.manager.js';
 import { PrefillRemoteDecodeRemoteManager } from './managers/prefill-remote-decode-remote.manager.js';
+import { RemoteManager } from './managers/remote.manager.js';
 import { CoordinationObserver } from './observer.js';
 import { EndpointPickers } from './registry/endpoint-pickers.js';
 import { KvConnectors } from './registry/kv-connectors.js';
@@ -57,6 +58,7 @@ const MANAGERS = [
   LocalManager,
   PrefillLocalDecodeRemoteManager,
   PrefillRemoteDecodeRemoteManager,
+  RemoteManager,
 ];
 
 function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers: EndpointPickers): RemotePool {
@@ -88,7 +90,9 @@ function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers:
     {
       provide: PREFILL_CLIENT,
       inject: [COORDINATION_OPTIONS],
-      useFactory: (options: CoordinationOptions) => new RemoteClient(options.prefill),
+      // Whatever is sent there is a prefill: its whole answer comes when its head does.
+      useFactory: ({ prefill }: CoordinationOptions) =>
+        new RemoteClient({ ...prefill, answerTimeoutMs: prefill?.headTimeoutMs ?? DEFAULT_PREFILL_TIMEOUT_MS }),
     },
     {
       provide: REMOTE_CLIENT,
@@ -110,6 +114,7 @@ function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers:
   ],
   exports: [
     AnswerRenderer,
+    COORDINATION_OPTIONS,
     CoordinationObserver,
     DECODE_POOL,
     Dispatcher,

@@ -17,7 +17,10 @@ export interface CoordinationOptions {
   readonly connector?: string;
   /** Name of the endpoint picker. Default `static`. */
   readonly picker?: string;
-  /** The instances that prefill legs go to, and the bounds of calls to them. */
+  /**
+   * The instances that prefill legs go to, and the bounds of calls to them. A prefill leg has answered when its head is
+   * there, so `headTimeoutMs` bounds it, and `answerTimeoutMs` means nothing.
+   */
   readonly prefill?: PoolOptions;
   /** The instances that decode legs go to, and the bounds of calls to them. */
   readonly decode?: PoolOptions;
@@ -29,6 +32,11 @@ export interface CoordinationOptions {
   readonly trustManagerHeader?: boolean;
   /** Legs that may be sent once more: these percent of all requests, plus so many a second. Default 20 and 10. */
   readonly retryBudget?: { readonly percent?: number; readonly perSecond?: number };
+  /**
+   * KV side channels, as `host:port` or `host:*`, that may be asked to free a handoff besides those on the host of the
+   * endpoint that answered: an answer is not trusted to name any address. Default none.
+   */
+  readonly kvPeers?: readonly string[];
   /** For freeing the KV of a handoff whose client has gone. Default 5,000 ms. */
   readonly releaseTimeoutMs?: number;
   /** How long a KV transfer under way may go on for a client that has gone. Default 30,000 ms. */
@@ -47,6 +55,7 @@ export interface LocalOptions {
   readonly endpoint?: EndpointOptions;
 }
 
+export const DEFAULT_PREFILL_TIMEOUT_MS = 60_000;
 export const DEFAULT_RELEASE_TIMEOUT_MS = 5_000;
 export const DEFAULT_TRANSFER_TIMEOUT_MS = 30_000;
 export const DEFAULT_STALL_TIMEOUT_MS = 30_000;

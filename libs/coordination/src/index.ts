@@ -1,7 +1,9 @@
 export * from './connectors/in-tree.js';
+export * from './connectors/kv-address-of.js';
 export * from './connectors/kv-connector.js';
 export * from './connectors/leg-edits.js';
 export * from './connectors/prefill-share.js';
+export * from './connectors/pull-params.js';
 export * from './connectors/release.js';
 export * from './coordination.constants.js';
 export * from './coordination.module.js';
@@ -24,6 +26,7 @@ export type * from './managers/disaggregated-request-manager.js';
 export * from './managers/local.manager.js';
 export * from './managers/prefill-local-decode-remote.manager.js';
 export * from './managers/prefill-remote-decode-remote.manager.js';
+export * from './managers/remote.manager.js';
 export * from './managers/request-manager.decorator.js';
 export * from './observer.js';
 export * from './registry/duplicate-name.error.js';

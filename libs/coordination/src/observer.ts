@@ -1,4 +1,4 @@
-import type { InferenceApi } from '@baton/inference';
+import type { InferenceApi, InferenceError, InferenceRequest } from '@baton/inference';
 import { Injectable } from '@nestjs/common';
 
 /** Why an answer ended. */
@@ -33,10 +33,12 @@ export class CoordinationObserver {
   dispatched(_manager: string): void {}
   /** A request is over, for the client and for this instance; called once for each `started`. */
   ended(_reason: StreamEndReason): void {}
-  /** A request was finished on this instance because no remote could take its decode leg. */
+  /** This instance answered a request because a leg of it failed elsewhere. */
   fellBack(_reason: string): void {}
-  /** A prefill leg was sent once more; `reason` is why the attempt before failed. */
-  retried(_reason: string): void {}
+  /** A leg was sent once more; `reason` is why the attempt before failed. */
+  retried(_leg: 'prefill' | 'decode', _reason: string): void {}
+  /** A leg failed, or the whole request did, for a reason that is not the client's. For logs. */
+  failed(_request: InferenceRequest, _error: InferenceError): void {}
   /** A prefill handed nothing over, so that the decode ran as a plain request. */
   noHandoff(): void {}
   /** A prefill's first token ended the answer, so that no decode was sent. */

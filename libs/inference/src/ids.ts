@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-const CLIENT_ID = /^[A-Za-z0-9._:-]{1,128}$/;
+/** As long as the ids of legs that hold the addresses of both sides (vLLM's P2pNcclConnector), with long host names. */
+const CLIENT_ID = /^[A-Za-z0-9._:-]{1,256}$/;
 
 /** A fresh id. No id is a prefix of another (SGLang aborts by prefix), since all have one length. */
 export function newId(): string {

@@ -6,6 +6,7 @@ export * from './answers/handoff-fields.js';
 export * from './answers/join-answer.js';
 export * from './answers/prefill-answer.js';
 export type * from './answers/prefill-share.js';
+export * from './answers/rename-id.js';
 export * from './answers/truthful-events.js';
 export * from './flow-valve.js';
 export * from './ids.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { InferenceError } from './inference-error.js';
-import { completeEventsLength, endsWithDone, SSE_DONE, sseEvent, sseFailure } from './sse.js';
+import { completeEventsLength, SSE_DONE, sseEvent, sseFailure } from './sse.js';
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString('utf8');
 
@@ -18,7 +18,6 @@ describe('events', () => {
     });
     expect(done).toBe('data: [DONE]');
     expect(rest).toBe('');
-    expect(endsWithDone(Buffer.from(bytes))).toBe(true);
   });
 });
 
@@ -41,30 +40,5 @@ describe('completeEventsLength', () => {
     ['data: 🦊\n\ndata: 🦊', 12],
   ])('of %j is %d', (stream, length) => {
     expect(completeEventsLength(Buffer.from(stream))).toBe(length);
-  });
-});
-
-describe('endsWithDone', () => {
-  it.each([
-    ['data: [DONE]\n\n', true],
-    ['data:[DONE]\n\n', true],
-    ['data: [DONE]\r\n\r\n', true],
-    ['data: [DONE]\r\r', true],
-    ['data: {}\n\ndata: [DONE]\n\n', true],
-    ['data: [DONE]\n\n: ping\n\n', true],
-    [`data: [DONE]\n\n: a long keep-alive comment, 2026-11-22T10:00:00.000Z\n\n`, true],
-    ['', false],
-    ['data: {}\n\n', false],
-    ['data: [DONE]', false],
-    ['data: "[DONE]"\n\n', false],
-    ['data: say data: [DONE]\n\n', false],
-    ['data: [DONE]\n\ndata: {}\n\n', false],
-    [`data: ${'x'.repeat(4096)}\n\ndata: [DONE]\n\n`, true],
-  ])('of %j is %s', (stream, is) => {
-    expect(endsWithDone(Buffer.from(stream))).toBe(is);
-  });
-
-  it('ends on hostile line ends (a pattern that can match one text in many ways would not)', () => {
-    expect(endsWithDone(Buffer.from(`data: [DONE]${'\r\n'.repeat(120)}x`))).toBe(false);
   });
 });

@@ -29,13 +29,5 @@ export function completeEventsLength(bytes: Buffer): number {
   return Math.max(...ends);
 }
 
-/** Whether the last event in `bytes` is the end mark. Comments (keep-alives) may follow it. */
-export function endsWithDone(bytes: Buffer): boolean {
-  return DONE_AT_END.test(bytes.toString('latin1', Math.max(0, bytes.length - DONE_WINDOW_BYTES)));
-}
-
 const LF = 0x0a;
 const BLANK_LINES = ['\n\n', '\r\n\r\n', '\r\r'];
-const DONE_WINDOW_BYTES = 1024;
-// Each repetition begins or ends with another character than its neighbour: no way to match one text twice.
-const DONE_AT_END = /(^|[\r\n])data: ?\[DONE\][\r\n]{2,}(:[^\r\n]*[\r\n]+)*$/;

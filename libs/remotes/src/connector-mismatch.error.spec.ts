@@ -1,11 +1,10 @@
 import { InferenceError } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
-import { ConnectorMismatchError, connectorMismatch } from './connector-mismatch.error.js';
+import { ConnectorMismatchError } from './connector-mismatch.error.js';
 
-describe('connectorMismatch', () => {
+describe('ConnectorMismatchError', () => {
   it('is an error of the upstream side, with a code of its own', () => {
-    const error = connectorMismatch('P speaks another protocol.');
-    expect(error).toBeInstanceOf(ConnectorMismatchError);
+    const error = new ConnectorMismatchError('P speaks another protocol.');
     expect(error).toBeInstanceOf(InferenceError);
     expect(error).toMatchObject({ status: 502, code: 'connector_mismatch', message: 'P speaks another protocol.' });
   });

@@ -6,8 +6,3 @@ export class ConnectorMismatchError extends InferenceError {
     super(message, { status: 502, code: 'connector_mismatch', type: 'server_error', cause });
   }
 }
-
-/** The error that says what does not fit. */
-export function connectorMismatch(message: string, cause?: unknown): ConnectorMismatchError {
-  return new ConnectorMismatchError(message, cause);
-}

@@ -31,7 +31,31 @@ describe('configWarnings', () => {
     expect(warnings({ ...env, BATON_KV_PEERS: '10.0.0.6:*' })).toEqual([]);
   });
 
+  const beside = (connector: string, role: 'PREFILL' | 'DECODE') => ({
+    BATON_ENGINE_KIND: 'http',
+    BATON_ENGINE_URL: 'http://127.0.0.1:8100',
+    BATON_COORDINATION_CONNECTOR: connector,
+    [`BATON_COORDINATION_${role}_ENDPOINTS`]: 'http://127.0.0.1:8200,http://10.0.0.7:8200',
+  });
+
   it.each([
+    ['sglang', 'DECODE'],
+    ['mooncake', 'DECODE'],
+    ['lmcache', 'PREFILL'],
+  ] as const)('%s: warns once when those elsewhere are told to find KV on this machine', (connector, role) => {
+    const env = beside(connector, role);
+    const warning =
+      'http://10.0.0.7:8200 cannot reach the KV transfer of http://127.0.0.1:8100, which it is told to find';
+    expect(warnings(env)).toEqual([expect.stringContaining(warning)]);
+    expect(warnings({ ...env, BATON_ENGINE_KV_ADDRESS: '10.0.0.6:8998' })).toEqual([]);
+    expect(warnings({ ...env, BATON_ENGINE_URL: 'http://10.0.0.6:8100' })).toEqual([]);
+    const here = { [`BATON_COORDINATION_${role}_ENDPOINTS`]: 'http://localhost:8200' };
+    expect(warnings({ ...env, ...here })).toEqual([]);
+  });
+
+  it.each([
+    { what: 'the other side tells the address', env: beside('sglang', 'PREFILL') },
+    { what: 'the protocol tells none', env: beside('nixl', 'DECODE') },
     { what: 'coordination is off', env: { ...remote, BATON_COORDINATION_CONNECTOR: '' } },
     {
       what: 'all are on this machine',

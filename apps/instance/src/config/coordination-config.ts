@@ -3,11 +3,23 @@ import type { DialectName, EndpointOptions } from '@baton/remotes';
 import { ValidateNested } from 'class-validator';
 import { DIALECTS, EndpointList } from './endpoint-list.js';
 import { ManagerList } from './manager-list.js';
-import { Choice, Flag, Milliseconds, RequiredText, Setting, WholeNumber } from './setting.js';
+import {
+  Choice,
+  DEFAULT_EVENT_BYTES,
+  EventBytes,
+  Flag,
+  Milliseconds,
+  RequiredText,
+  Setting,
+  WholeNumber,
+} from './setting.js';
 
 const MAX_PER_SECOND = 1_000_000;
 
-/** The instances, or engine servers, that legs of one role go to. */
+/**
+ * The instances, or engine servers, that legs of one role go to. The answer to a prefill leg is not streamed and comes with
+ * its head, as soon as the prompt is read, so that the bound of its head is the one of streamed answers.
+ */
 export class PoolConfig {
   @EndpointList('Where legs of this role go')
   readonly endpoints: readonly EndpointOptions[] = [];
@@ -18,14 +30,17 @@ export class PoolConfig {
   @Milliseconds('To open a connection, in ms')
   readonly connectTimeoutMs: number = 1_000;
 
-  @Milliseconds('From the request sent to the head of a streamed answer, in ms')
+  @Milliseconds('From the request sent to the head of a streamed answer, and of every answer to a prefill leg, in ms')
   readonly headTimeoutMs: number = 60_000;
 
-  @Milliseconds('From the request sent to the head of an answer that is not streamed, in ms')
+  @Milliseconds('From the request sent to the head of an answer that is not streamed, in ms; not used for prefill')
   readonly answerTimeoutMs: number = 1_800_000;
 
   @Milliseconds('Between two chunks of an answer, in ms')
   readonly idleTimeoutMs: number = 30_000;
+
+  @EventBytes('Largest event of a streamed answer, in bytes')
+  readonly maxEventBytes: number = DEFAULT_EVENT_BYTES;
 }
 
 /** How requests are split between this instance and others. */
@@ -60,10 +75,10 @@ export class CoordinationConfig {
   @Flag('Whether the header x-baton-manager of a request chooses its manager; only behind a trusted load balancer')
   readonly trustManagerHeader: boolean = false;
 
-  @WholeNumber('Prefill legs that may be sent once more, in percent of all requests', { min: 0, max: 100 })
+  @WholeNumber('Legs that may be sent once more, in percent of all requests', { min: 0, max: 100 })
   readonly retryBudgetPercent: number = 20;
 
-  @WholeNumber('Prefill legs that may be sent once more besides, per second', { min: 0, max: MAX_PER_SECOND })
+  @WholeNumber('Legs that may be sent once more besides, per second', { min: 0, max: MAX_PER_SECOND })
   readonly retryBudgetPerSecond: number = 10;
 
   @Milliseconds('For freeing the KV of a request whose client has gone, in ms')

@@ -1,6 +1,6 @@
-/** What is wrong with a part of a value, or with a value because of another. */
+/** What is wrong with a value, or with a part of it. */
 export interface Fault {
-  /** Where: below the setting's key (`[0].url`), or the whole key of another setting. */
+  /** Where, below the setting's key (`[0].url`); empty for the whole of it. */
   readonly at: string;
   /** Follows the key and its source. Shows no secret. */
   readonly problem: string;

@@ -4,8 +4,11 @@ import { CoordinationConfig } from './coordination-config.js';
 import { DIALECTS } from './endpoint-list.js';
 import {
   Choice,
+  DEFAULT_EVENT_BYTES,
+  EventBytes,
   KvAddressText,
   KvPeerList,
+  MAX_TEXT_BYTES,
   Milliseconds,
   OriginUrl,
   RequiredText,
@@ -16,8 +19,6 @@ import {
 
 const GIBIBYTE = 1024 ** 3;
 const PORTS = { min: 0, max: 65_535 };
-/** V8's longest string; a larger body could not be parsed. */
-const MAX_BODY_BYTES = 536_870_888;
 const MAX_COUNT = 1_000_000;
 
 /** The HTTP interface. */
@@ -28,7 +29,7 @@ export class ServerConfig {
   @WholeNumber('Port to listen on; 0 takes a free one', PORTS)
   readonly port: number = 8000;
 
-  @WholeNumber('Largest request body, in bytes', { min: 1, max: MAX_BODY_BYTES })
+  @WholeNumber('Largest request body, in bytes', { min: 1, max: MAX_TEXT_BYTES })
   readonly bodyLimitBytes: number = 64 * 1024 * 1024;
 
   @WholeNumber('Deepest nesting of a JSON body, in levels', { min: 1, max: 1_000 })
@@ -107,6 +108,9 @@ export class EngineConfig {
 
   @Milliseconds("Between two chunks of that server's answer, in ms")
   readonly idleTimeoutMs: number = 30_000;
+
+  @EventBytes("Largest event of that server's streamed answers, in bytes")
+  readonly maxEventBytes: number = DEFAULT_EVENT_BYTES;
 }
 
 const ANY_ADDRESS = ['0.0.0.0', '::', '[::]'];

@@ -222,6 +222,24 @@ describe('loadConfig', () => {
     ]);
   });
 
+  it('wants a KV address of every server for connectors that have no default for it', () => {
+    const yaml = (decode: string, connector = 'p2p-nccl') =>
+      'engine: {kind: http, url: http://a:1}\n' +
+      `coordination: {connector: ${connector}, prefill: {endpoints: [http://p:1]}, decode: {endpoints: [${decode}]}}`;
+    expect(problemsOf(yaml('{url: "http://b:1"}, {url: "http://c:1", kvAddress: "c:2"}'))).toEqual([
+      expect.stringMatching(/^engine\.kvAddress \(default\): "" is not allowed; it must be host:port when .* p2p-nccl/),
+      expect.stringMatching(/^coordination\.prefill\.endpoints\[0\]\.kvAddress \(.*\.yaml\): nothing is not allowed/),
+      expect.stringMatching(/^coordination\.decode\.endpoints\[0\]\.kvAddress \(.*\.yaml\): nothing is not allowed/),
+    ]);
+    expect(problemsOf(yaml('http://b:1', 'mooncake'))).toEqual([]);
+    const addressed =
+      'engine: {kind: http, url: http://a:1, kvAddress: "a:2"}\ncoordination: {connector: p2p-nccl, decode: ';
+    expect(problemsOf(`${addressed}{endpoints: [{url: "http://b:1", kvAddress: "b:2"}]}}`)).toEqual([]);
+    expect(problemsOf(`${addressed}{endpoints: [5]}}`)).toEqual([
+      expect.stringMatching(/^coordination\.decode\.endpoints\[0\] /),
+    ]);
+  });
+
   it('prints what it reads again to the same', () => {
     const env = {
       BATON_SERVER_PORT: '1',

@@ -1,7 +1,7 @@
 import { validateSync, type ValidationError } from 'class-validator';
 import { ConfigError } from './config.error.js';
-import { crossFaults } from './cross-faults.js';
-import { notAllowed, type Fault } from './fault.js';
+import { crossFaults, type Refusal } from './cross-faults.js';
+import { notAllowed } from './fault.js';
 import { InstanceConfig } from './instance-config.js';
 import type { Layer } from './layer.js';
 import { LEAVES, setAt } from './leaves.js';
@@ -44,16 +44,11 @@ export function mergeLayers(layers: readonly Layer[]): InstanceConfig {
   return config;
 }
 
-/** A setting whose value, or a part of it, is refused. */
-interface Refusal extends Fault {
-  readonly key: string;
-}
-
 function refusalsOf(config: InstanceConfig): Refusal[] {
   const own = flatten(validateSync(config));
   const refusedKeys = own.map(({ key }) => key);
-  const cross = crossFaults(config).filter(({ at }) => !refusedKeys.includes(at));
-  return [...own, ...cross.map(({ at, problem }) => ({ key: at, at: '', problem }))];
+  const cross = crossFaults(config).filter(({ key }) => !refusedKeys.includes(key));
+  return [...own, ...cross];
 }
 
 function flatten(errors: readonly ValidationError[], parent = ''): Refusal[] {

@@ -66,6 +66,17 @@ export function Milliseconds(description: string, min: 0 | 1 = 1): PropertyDecor
   return WholeNumber(description, { min, max: MAX_TIMER_MS });
 }
 
+/** V8's longest string: a longer text could not be parsed. */
+export const MAX_TEXT_BYTES = 536_870_888;
+
+/** The default of {@link EventBytes}: room for the ids and log probabilities of a long prompt, which come in one event. */
+export const DEFAULT_EVENT_BYTES = 4 * 1024 * 1024;
+
+/** The bound of one event of a stream. */
+export function EventBytes(description: string): PropertyDecorator {
+  return WholeNumber(description, { min: 1_024, max: MAX_TEXT_BYTES });
+}
+
 /** One of a few words. */
 export function Choice(description: string, words: readonly string[]): PropertyDecorator {
   return Setting({ description, allowed: `one of ${words.join(', ')}` }, (value) =>

@@ -3,11 +3,12 @@ import type { InstanceConfig } from '../config/instance-config.js';
 import { engineEndpoint } from './engine-endpoint.js';
 
 /** What coordination needs to know of the configuration. */
-export function coordinationOptions({ coordination, engine, server }: InstanceConfig): CoordinationOptions {
+export function coordinationOptions({ coordination, engine, kv, server }: InstanceConfig): CoordinationOptions {
   const { connector, retryBudgetPercent, retryBudgetPerSecond, ...rest } = coordination;
   return {
     ...rest,
     connector: connector || undefined,
+    kvPeers: kv.peers,
     local: {
       isAvailable: engine.kind !== 'none',
       ...(engine.kind === 'http' ? { endpoint: engineEndpoint(engine) } : {}),

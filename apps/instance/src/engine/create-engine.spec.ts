@@ -1,5 +1,10 @@
 import { EmbeddedEngine, HttpEngine, PoolEngine } from '@baton/engines';
+import { inferenceRequest } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { lastValueFrom } from 'rxjs';
 import { loadConfig } from '../config/load-config.js';
 import { coordinationOptions } from './coordination-options.js';
 import { createEngine } from './create-engine.js';
@@ -30,6 +35,26 @@ describe('createEngine', () => {
   });
 });
 
+it('bounds the events of an HTTP engine as configured', async () => {
+  const server = createServer((_request, response) => {
+    // An event that does not end.
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(`data: ${'a'.repeat(2_048)}`);
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const env = {
+    ...http,
+    BATON_ENGINE_DIALECT: 'vllm',
+    BATON_ENGINE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    BATON_ENGINE_MAX_EVENT_BYTES: '1024',
+  };
+  const engine = createEngine(loadConfig({ env }), () => undefined);
+  const answer = lastValueFrom(engine.run(inferenceRequest('completions', { prompt: 'a', stream: true })));
+  await expect(answer).rejects.toMatchObject({ status: 502 });
+  await engine.stop();
+  server.closeAllConnections();
+  server.close();
+});
+
 describe('coordinationOptions', () => {
   it('says what runs the local legs, or that nothing does', () => {
     const local = (env: NodeJS.ProcessEnv) => coordinationOptions(loadConfig({ env })).local;
@@ -46,7 +71,11 @@ describe('coordinationOptions', () => {
       expect.objectContaining({
         connector: 'nixl',
         prefill: expect.objectContaining({ endpoints: ['http://a:1'], dialect: 'vllm', headTimeoutMs: 60_000 }),
-        decode: expect.objectContaining({ endpoints: ['http://b:1'], dialect: 'openai' }),
+        decode: expect.objectContaining({
+          endpoints: ['http://b:1'],
+          dialect: 'openai',
+          maxEventBytes: 4_194_304,
+        }),
         managers: [],
         trustManagerHeader: false,
         transferTimeoutMs: 30_000,

@@ -25,6 +25,6 @@ export function createEngine({ engine, kv, coordination }: InstanceConfig, log: 
 }
 
 function bounds(engine: EngineConfig): RemoteClientOptions {
-  const { connectTimeoutMs, headTimeoutMs, answerTimeoutMs, idleTimeoutMs } = engine;
-  return { connectTimeoutMs, headTimeoutMs, answerTimeoutMs, idleTimeoutMs };
+  const { connectTimeoutMs, headTimeoutMs, answerTimeoutMs, idleTimeoutMs, maxEventBytes } = engine;
+  return { connectTimeoutMs, headTimeoutMs, answerTimeoutMs, idleTimeoutMs, maxEventBytes };
 }

@@ -1,4 +1,4 @@
-import { clientRequestId } from '@baton/inference';
+import { clientRequestId, stringifyJson } from '@baton/inference';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { LogController, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
@@ -73,6 +73,8 @@ export function createAdapter(
     refuseWrongMethod(fastify, request);
     done();
   });
+  // Of what an engine server answers, every digit.
+  fastify.setReplySerializer((payload) => stringifyJson(payload));
   fastify.removeContentTypeParser('text/plain');
   const parsing = { depthLimit: server.jsonDepthLimit, keepsLargeArrays: options.keepsLargeArrays ?? false };
   fastify.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>

@@ -15,7 +15,7 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
   readonly #dispatched: Counter<'manager'>;
   readonly #fellBack: Counter<'reason'>;
   readonly #settled: Counter<'outcome'>;
-  readonly #retried: Counter<'reason'>;
+  readonly #retried: Readonly<Record<'prefill' | 'decode', Counter<'reason'>>>;
   readonly #noHandoff: Counter;
   readonly #answeredByPrefill: Counter;
 
@@ -40,9 +40,16 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
         for (const { name } of managers.table.entries) this.inc({ manager: name }, 0);
       },
     });
-    this.#fellBack = counter('local_fallback_total', 'Requests finished here because no remote could.', 'reason');
+    this.#fellBack = counter(
+      'local_fallback_total',
+      'Requests that this instance answered since a leg failed elsewhere, by how.',
+      'reason',
+    );
     this.#settled = counter('handoffs_settled_total', 'Handoffs that are owed no more, by how they ended.', 'outcome');
-    this.#retried = counter('prefill_retries_total', 'Prefill legs that were sent once more, by why.', 'reason');
+    this.#retried = {
+      prefill: counter('prefill_retries_total', 'Prefill legs that were sent once more, by why.', 'reason'),
+      decode: counter('decode_retries_total', 'Decode legs that were sent once more, by why.', 'reason'),
+    };
     this.#noHandoff = counter(
       'no_handoff_total',
       'Prefill legs that left no KV behind: the decode leg read the prompt.',
@@ -73,8 +80,8 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
     this.#settled.inc({ outcome });
   }
 
-  override retried(reason: string): void {
-    this.#retried.inc({ reason });
+  override retried(leg: 'prefill' | 'decode', reason: string): void {
+    this.#retried[leg].inc({ reason });
   }
 
   override noHandoff(): void {
@@ -91,7 +98,7 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
     for (const outcome of ['taken', 'freed', 'unknown']) this.#settled.inc({ outcome }, 0);
     for (const reason of END_REASONS) this.#ended.inc({ reason }, 0);
     for (const reason of FALLBACK_REASONS) this.#fellBack.inc({ reason }, 0);
-    for (const reason of RETRY_REASONS) this.#retried.inc({ reason }, 0);
+    for (const counter of Object.values(this.#retried)) for (const reason of RETRY_REASONS) counter.inc({ reason }, 0);
   }
 }
 

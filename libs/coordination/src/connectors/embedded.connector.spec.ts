@@ -1,15 +1,17 @@
 import { inferenceRequest, type InferenceApi, type JsonObject } from '@baton/inference';
-import { ConnectorMismatchError, parseEndpoint, RemoteClient, type Endpoint } from '@baton/remotes';
+import { ConnectorMismatchError, parseEndpoint, RemoteClient, type Endpoint, type LegSite } from '@baton/remotes';
 import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EMPTY, lastValueFrom } from 'rxjs';
 import { EmbeddedKvConnector } from './embedded.connector.js';
+import type { ReleaseMeans } from './kv-connector.js';
+import { sideChannelOf } from './side-channel-of.js';
 
 const client = new RemoteClient({ headTimeoutMs: 50 });
 afterAll(() => client.close());
-const connector = new EmbeddedKvConnector(client);
+const connector = new EmbeddedKvConnector(client, {});
 const FROM_P = {
   kv_connector: 'embedded',
   do_remote_prefill: true,
@@ -162,7 +164,7 @@ async function listening(server: Server): Promise<number> {
 }
 
 describe('assertTakes', () => {
-  const check = (endpoint: Endpoint | undefined, by = new EmbeddedKvConnector(client)): Promise<unknown> =>
+  const check = (endpoint: Endpoint | undefined, by = new EmbeddedKvConnector(client, {})): Promise<unknown> =>
     lastValueFrom(by.assertTakes({ endpoint, run: () => EMPTY }), { defaultValue: 'takes' });
 
   async function infoServer(status: number, body: string): Promise<{ endpoint: Endpoint; asked: string[] }> {
@@ -176,7 +178,7 @@ describe('assertTakes', () => {
 
   it('passes an instance that lists the connector, and asks it again after 30 s', async () => {
     const { endpoint, asked } = await infoServer(200, '{"connectors":["embedded","nixl"]}');
-    const own = new EmbeddedKvConnector(client);
+    const own = new EmbeddedKvConnector(client, {});
     expect(await check(endpoint, own)).toBe('takes');
     expect(await check(endpoint, own)).toBe('takes');
     expect(asked).toEqual(['GET /baton/v1/info']);
@@ -195,7 +197,7 @@ describe('assertTakes', () => {
     ['does not know the question, in its own words', 404, '{"detail":"Not Found"}'],
   ])('refuses a server that %s, also the second time', async (_what, status, body) => {
     const { endpoint, asked } = await infoServer(status, body);
-    const own = new EmbeddedKvConnector(client);
+    const own = new EmbeddedKvConnector(client, {});
     await expect(check(endpoint, own)).rejects.toThrow(ConnectorMismatchError);
     await expect(check(endpoint, own)).rejects.toThrow(
       `Endpoint ${endpoint.name} does not take handoffs of connector embedded`,
@@ -210,7 +212,7 @@ describe('assertTakes', () => {
   ])('lets the failure of a server that %s go on, and asks again', async (_what, status, reason) => {
     const { endpoint, asked } = await infoServer(status ?? 200, '{}');
     if (status === undefined) await new Promise((closed) => servers.splice(0)[0]?.close(closed));
-    const own = new EmbeddedKvConnector(client);
+    const own = new EmbeddedKvConnector(client, {});
     await expect(check(endpoint, own)).rejects.toMatchObject({ reason });
     await expect(check(endpoint, own)).rejects.toMatchObject({ reason });
     expect(asked).toHaveLength(status === undefined ? 0 : 2);
@@ -219,6 +221,17 @@ describe('assertTakes', () => {
   it("passes this instance's own engine unasked", async () => {
     expect(await check(undefined)).toBe('takes');
   });
+});
+
+const siteAt = (url: string | undefined): LegSite => ({
+  endpoint: url === undefined ? undefined : parseEndpoint(url),
+  run: () => EMPTY,
+});
+const OWN_ENGINE = siteAt(undefined);
+const meansOf = (prefill: LegSite | undefined): ReleaseMeans => ({
+  request: inferenceRequest('chat', {}),
+  ...(prefill === undefined ? {} : { prefill }),
+  decode: () => EMPTY,
 });
 
 describe('release', () => {
@@ -230,7 +243,8 @@ describe('release', () => {
       seen.push(`${request.method} ${request.url}`);
       answer(response);
     });
-    const release = connector.release({ params: { ...FROM_P, remote_port: await listening(server) } });
+    const handoff = { params: { ...FROM_P, remote_port: await listening(server) } };
+    const release = connector.release(handoff, meansOf(OWN_ENGINE));
     expect(seen).toEqual([]); // cold
     return { outcome: await lastValueFrom(release), seen };
   }
@@ -254,9 +268,38 @@ describe('release', () => {
     expect((await releaseAt(answer)).outcome).toBe('unknown');
   });
 
-  it('throws on an address that is none, which the ledger books as unknown', () => {
-    expect(() => connector.release({ params: { ...FROM_P, remote_host: null, remote_port: null } })).toThrow(
-      'must be a URL',
-    );
+  it('asks no address that an answer made up', async () => {
+    const seen: string[] = [];
+    const server = createServer((request, response) => {
+      seen.push(String(request.url));
+      response.writeHead(204).end();
+    });
+    const port = await listening(server);
+    const outcome = (
+      params: JsonObject,
+      prefill: LegSite | undefined,
+      kvPeers: readonly string[] = [],
+    ): Promise<unknown> =>
+      lastValueFrom(new EmbeddedKvConnector(client, { kvPeers }).release({ params }, meansOf(prefill)));
+    const there = { ...FROM_P, remote_port: port };
+    expect(await outcome(there, siteAt('http://10.0.0.7:8100'))).toBe('unknown');
+    expect(await outcome(there, undefined)).toBe('unknown');
+    expect(await outcome(there, siteAt('http://10.0.0.7:8100'), [`127.0.0.1:${port + 1}`])).toBe('unknown');
+    expect(await outcome({ ...FROM_P, remote_host: null, remote_port: null }, OWN_ENGINE)).toBe('unknown');
+    expect(await outcome({ ...FROM_P, remote_host: 'a/b', remote_port: 1 }, OWN_ENGINE)).toBe('unknown');
+    expect(seen).toEqual([]);
+
+    expect(await outcome(there, siteAt('http://127.0.0.1:8100'))).toBe('freed');
+    expect(await outcome(there, siteAt('http://10.0.0.7:8100'), [`127.0.0.1:${port}`])).toBe('freed');
+    expect(await outcome(there, siteAt('http://10.0.0.7:8100'), ['127.0.0.1:*'])).toBe('freed');
+    expect(seen).toHaveLength(3);
+  });
+
+  it('reads an address of IPv6 with and without brackets', () => {
+    for (const host of ['::1', '[::1]']) {
+      expect(sideChannelOf({ remote_host: host, remote_port: 5 }, OWN_ENGINE, [])).toMatchObject({
+        origin: 'http://[::1]:5',
+      });
+    }
   });
 });

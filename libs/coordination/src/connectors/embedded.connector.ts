@@ -2,7 +2,6 @@ import { InferenceError, legOf, type InferenceRequest, type JsonObject, type Pre
 import {
   callJson,
   ConnectorMismatchError,
-  parseEndpoint,
   RemoteClient,
   RemoteUnavailableError,
   type Endpoint,
@@ -10,17 +9,20 @@ import {
 } from '@baton/remotes';
 import { Inject } from '@nestjs/common';
 import { catchError, defer, EMPTY, ignoreElements, map, of, tap, type Observable } from 'rxjs';
-import { REMOTE_CLIENT } from '../coordination.constants.js';
+import { COORDINATION_OPTIONS, REMOTE_CLIENT } from '../coordination.constants.js';
+import type { CoordinationOptions } from '../coordination.options.js';
 import {
   NamedKvConnector,
   type HandoffDescriptor,
   type KvConnector,
   type KvContract,
+  type ReleaseMeans,
   type ReleaseOutcome,
 } from './kv-connector.js';
 import { prefillBody, withKvTransferParams } from './leg-edits.js';
 import { sharedAnswer } from './prefill-share.js';
 import { pullParams } from './pull-params.js';
+import { sideChannelOf } from './side-channel-of.js';
 
 /** Field names as vLLM's NixlConnector has them, so that tools of the field read them. */
 const ASK_FOR_HANDOFF: JsonObject = {
@@ -64,7 +66,10 @@ export class EmbeddedKvConnector implements KvConnector {
     { readonly mismatch: ConnectorMismatchError | undefined; readonly until: number }
   >();
 
-  constructor(@Inject(REMOTE_CLIENT) private readonly client: RemoteClient) {}
+  constructor(
+    @Inject(REMOTE_CLIENT) private readonly client: RemoteClient,
+    @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
+  ) {}
 
   prefillLeg(request: InferenceRequest): InferenceRequest {
     const { api } = request;
@@ -104,10 +109,10 @@ export class EmbeddedKvConnector implements KvConnector {
     return this.decodeLeg(request, handoff);
   }
 
-  release({ params }: HandoffDescriptor): Observable<ReleaseOutcome> {
-    const { remote_host: host, remote_port: port, remote_request_id: id } = params;
-    const sideChannel = parseEndpoint(`http://${String(host)}:${String(port)}`);
-    const path = `/kv/v1/handoffs/${encodeURIComponent(String(id))}`;
+  release({ params }: HandoffDescriptor, { prefill }: ReleaseMeans): Observable<ReleaseOutcome> {
+    const sideChannel = sideChannelOf(params, prefill, this.options.kvPeers ?? []);
+    if (sideChannel === undefined) return of('unknown');
+    const path = `/kv/v1/handoffs/${encodeURIComponent(String(params['remote_request_id']))}`;
     return this.client.call(sideChannel, { method: 'DELETE', path }).pipe(
       map((): ReleaseOutcome => 'freed'),
       catchError((error: unknown) => of<ReleaseOutcome>(isGone(error) ? 'freed' : 'unknown')),

@@ -43,6 +43,8 @@ export interface LegSites {
 export interface ReleaseMeans {
   /** The client's request. */
   readonly request: InferenceRequest;
+  /** Where P has answered; undefined while nobody knows. */
+  readonly prefill?: LegSite;
   /** Runs a leg on a decode instance. */
   decode(leg: InferenceRequest): Observable<unknown>;
 }

@@ -28,8 +28,9 @@ export function firstTokenOf(answer: JsonObject): FirstToken | undefined {
 
 /**
  * Whether D can go on after `first`: it knows neither its text nor that it is part of the answer. So not where D looks at
- * the answer from its beginning (tools, structured output, stop strings, penalties), and not when the token is no whole
- * text (a part of a character, of reasoning, of a tool call), to which D could add nothing that fits.
+ * the answer from its beginning (tools, structured output, stop strings, penalties) or says where that is (the ids of the
+ * prompt), and not when the token is no whole text (a part of a character, of reasoning, of a tool call), to which D could
+ * add nothing that fits.
  */
 export function continues({ api, body }: InferenceRequest, first: unknown): first is FirstToken {
   if (!isFirstToken(first)) return false;
@@ -46,7 +47,7 @@ function isFirstToken(value: unknown): value is FirstToken {
 
 const FROM_BEGINNING = [
   ...['tools', 'functions', 'response_format', 'structured_outputs', 'guided_json', 'guided_regex'],
-  ...['guided_choice', 'guided_grammar', 'stop', 'presence_penalty', 'frequency_penalty', 'echo'],
+  ...['guided_choice', 'guided_grammar', 'stop', 'presence_penalty', 'frequency_penalty', 'echo', 'return_token_ids'],
 ];
 
 function isSet(value: unknown): boolean {

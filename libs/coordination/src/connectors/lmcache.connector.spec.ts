@@ -166,15 +166,18 @@ describe.each(CASES)('the legs of $api, stream: $stream', ({ api, more, stream }
     });
   });
 
-  it.each([{ stop: ['x'] }, { tools: [{}] }, { response_format: { type: 'json_object' } }, { frequency_penalty: 1 }])(
-    'D makes the first token again with %j',
-    (field) => {
-      const careful = inferenceRequest(api, { ...CLIENT[api], ...field, ...more });
-      const leg = connector.decodeLeg(careful, connector.handoffOf(ANSWER[api], AGREED[api]));
-      expect(leg.body).toEqual({ ...DECODE[api], ...ids, ...field, ...more });
-      expect(connector.shareOf(careful, ANSWER[api])).not.toHaveProperty('lead');
-    },
-  );
+  it.each([
+    { stop: ['x'] },
+    { tools: [{}] },
+    { response_format: { type: 'json_object' } },
+    { frequency_penalty: 1 },
+    { return_token_ids: true },
+  ])('D makes the first token again with %j', (field) => {
+    const careful = inferenceRequest(api, { ...CLIENT[api], ...field, ...more });
+    const leg = connector.decodeLeg(careful, connector.handoffOf(ANSWER[api], AGREED[api]));
+    expect(leg.body).toEqual({ ...DECODE[api], ...ids, ...field, ...more });
+    expect(connector.shareOf(careful, ANSWER[api])).not.toHaveProperty('lead');
+  });
 
   it('D without a handoff is a plain request', () => {
     expect(connector.handoffOf({ usage, kv_transfer_params: null }, AGREED[api])).toBeUndefined();

@@ -30,6 +30,11 @@ export class Dispatcher {
     @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
   ) {}
 
+  /** Whether legs of others are run here; a pure coordinator runs none. */
+  get runsLegs(): boolean {
+    return this.options.local?.isAvailable ?? true;
+  }
+
   /** Whether requests are dispatched at all: without a connector everything passes through untouched. */
   get isActive(): boolean {
     return this.options.connector !== undefined;

@@ -71,4 +71,19 @@ describe('AbortIndex', () => {
     expect(names.find('own').size).toBe(0);
     expect(names.find(request.key).size).toBe(0);
   });
+
+  it('finds a request by the id that a server made for its answer, as long as it is there', () => {
+    const names = index();
+    const request = inferenceRequest('chat', {}, { id: 'a' });
+    names.alsoKnownAs(request, 'chatcmpl-17');
+    expect(names.find('chatcmpl-17').size).toBe(0);
+    const forget = names.add(request);
+    names.alsoKnownAs(request, 'chatcmpl-17');
+    expect(names.find('chatcmpl-17')).toEqual(names.find('a'));
+    expect(names.find('chatcmpl-1').size).toBe(0);
+    forget();
+    expect(names.find('chatcmpl-17').size).toBe(0);
+    names.alsoKnownAs(request, 'chatcmpl-17');
+    expect(names.find('chatcmpl-17').size).toBe(0);
+  });
 });

@@ -18,17 +18,27 @@ export class AbortIndex {
   readonly #byId = new Map<string, Set<AbortSwitch>>();
   /** Apart from the ids: a client must not be able to take another's key for its id. */
   readonly #byKey = new Map<string, Set<AbortSwitch>>();
+  readonly #idsOf = new WeakMap<AbortSwitch, Set<string>>();
 
   /** Adds a request; the returned function takes it out again. */
   add(request: InferenceRequest): () => void {
     const aborted: AbortSwitch = new Subject();
     const ids = new Set(idsOf(request));
     put(this.#byKey, request.key, aborted);
+    this.#idsOf.set(aborted, ids);
     for (const id of ids) put(this.#byId, id, aborted);
     return () => {
       take(this.#byKey, request.key, aborted);
       for (const id of ids) take(this.#byId, id, aborted);
     };
+  }
+
+  /** Has `request` found by `id` as well, which its answer carries, until it is taken out. */
+  alsoKnownAs({ key }: InferenceRequest, id: string): void {
+    for (const aborted of this.#byKey.get(key) ?? []) {
+      this.#idsOf.get(aborted)?.add(id);
+      put(this.#byId, id, aborted);
+    }
   }
 
   /** Emits when `request` is aborted. */

@@ -1,4 +1,12 @@
-import { InferenceError, invalidRequest, jsonPart, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import {
+  bytesPart,
+  InferenceError,
+  invalidRequest,
+  jsonPart,
+  sseEvent,
+  type InferenceRequest,
+  type ResponsePart,
+} from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
 import { ForbiddenException } from '@nestjs/common';
 import { once } from 'node:events';
@@ -103,6 +111,57 @@ describe('an error', () => {
     expect(answer.status).toBe(403);
     expect(parsed(answer)).toMatchObject({ message: 'Not this one.' });
   });
+});
+
+describe('a failure that an operator is told of', () => {
+  const failed = (status: number, code: string) => throwError(() => new InferenceError('Said.', { status, code }));
+
+  it.each([
+    ['before the first part', STREAM, failed(502, 'remote_reset'), ['remote_reset']],
+    ['of a JSON answer', STORY, failed(503, 'busy'), ['busy']],
+    ['in mid-stream', STREAM, concat(of(event(1)), failed(503, 'busy')), ['busy']],
+    ['in mid-stream, whatever its status', STREAM, concat(of(event(1)), failed(400, 'told')), ['told']],
+    [
+      'in mid-stream, of a kind that nobody knows',
+      STREAM,
+      concat(
+        of(event(1)),
+        throwError(() => new Error('secret')),
+      ),
+      ['internal_error'],
+    ],
+    ['is none of the client’s own', STREAM, failed(400, 'bad'), []],
+    ['is none that the application handles', STORY, throwError(() => new Error('secret')), []],
+    ['is no abort', STREAM, concat(of(event(1)), failed(499, 'request_aborted')), []],
+    ['is no drain', STREAM, concat(of(event(1)), failed(503, 'shutting_down')), []],
+    ['is no answer that came', STREAM, of(event(1)), []],
+  ])('%s', async (_what, body, parts, codes) => {
+    const running = await run();
+    script.plan = () => parts;
+    await post(running, body, { headers: { 'x-request-id': 'mine' } });
+    expect(script.failures.map(({ error }) => error.code)).toEqual(codes);
+    expect(script.failures.every(({ request }) => request.id === 'mine')).toBe(true);
+  });
+});
+
+it('an answer can be aborted by the id that it gave itself in its first part, and by no later one', async () => {
+  const running = await run();
+  const parts = new Subject<ResponsePart>();
+  script.plan = () => parts;
+  const call = send(running, STREAM);
+  const response = headOf(call);
+  await until(() => parts.observed);
+  parts.next(bytesPart(sseEvent({ id: 'made-by-the-server', choices: [] })));
+  parts.next(bytesPart(sseEvent({ id: 'later', choices: [] })));
+  const chunks: Buffer[] = [];
+  (await response).on('data', (chunk: Buffer) => chunks.push(chunk));
+  expect(running.inFlight.abort(['later'])).toBe(0);
+  expect(running.inFlight.abort(['made-by-the-server'])).toBe(1);
+  await once(await response, 'end');
+  expect(Buffer.concat(chunks).toString()).toContain('request_aborted');
+  await until(() => script.ends.length === 1);
+  expect(script.ends).toEqual(['aborted']);
+  expect(running.inFlight.abort(['made-by-the-server'])).toBe(0);
 });
 
 describe('a stream', () => {

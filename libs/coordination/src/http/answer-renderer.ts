@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify';
 import {
   catchError,
   defaultIfEmpty,
+  defer,
   finalize,
   map,
   Observable,
@@ -19,9 +20,10 @@ import {
   DEFAULT_STALL_TIMEOUT_MS,
   type CoordinationOptions,
 } from '../coordination.options.js';
-import type { StreamEndReason } from '../observer.js';
+import { CoordinationObserver, type StreamEndReason } from '../observer.js';
+import { answerId } from './answer-id.js';
 import { clientGone } from './client-gone.js';
-import { endReason } from './end-reason.js';
+import { endReason, failureToTell } from './end-reason.js';
 import { keepIntegersExact } from './exact-integers.js';
 import { InFlight } from './in-flight.js';
 import type { InferenceAnswer } from './inference-answer.js';
@@ -34,6 +36,7 @@ import { toHttpException } from './to-http-exception.js';
 export class AnswerRenderer {
   constructor(
     private readonly inFlight: InFlight,
+    private readonly observer: CoordinationObserver,
     @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
   ) {}
 
@@ -44,7 +47,7 @@ export class AnswerRenderer {
   render({ parts, request }: InferenceAnswer, reply: FastifyReply): Observable<unknown> {
     return new Observable<unknown>((subscriber) => {
       const end = this.inFlight.begin(request);
-      const answer = parts.pipe(this.inFlight.untilAborted(request));
+      const answer = this.watched(parts.pipe(this.inFlight.untilAborted(request)), request);
       const rendered = request.stream ? this.stream(answer, request, reply, end) : this.whole(answer, reply, end);
       return rendered.subscribe(subscriber);
     }).pipe(
@@ -55,6 +58,27 @@ export class AnswerRenderer {
         return throwError(() => toHttpException(error));
       }),
     );
+  }
+
+  /** Learns the id that the answer gives itself, and tells of its failure. */
+  private watched(parts: Observable<ResponsePart>, request: InferenceRequest): Observable<ResponsePart> {
+    return defer(() => {
+      let hasBegun = false;
+      return parts.pipe(
+        tap({
+          next: (part) => {
+            if (hasBegun) return;
+            hasBegun = true;
+            const id = answerId(part);
+            if (id !== undefined) this.inFlight.alsoKnownAs(request, id);
+          },
+          error: (error: unknown) => {
+            const failure = failureToTell(error, { isMidStream: hasBegun && request.stream });
+            if (failure !== undefined) this.observer.failed(request, failure);
+          },
+        }),
+      );
+    });
   }
 
   private stream(

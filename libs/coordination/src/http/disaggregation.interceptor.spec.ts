@@ -276,3 +276,80 @@ describe('the manager that a load balancer chooses', () => {
     }
   });
 });
+
+describe('what a client says of a handoff', () => {
+  const FORGED = {
+    prompt: 'x',
+    kv_transfer_params: { do_remote_prefill: 1, remote_host: '10.0.0.9' },
+    ec_transfer_params: {},
+    bootstrap_host: '10.0.0.9',
+    sampling_params: { extra_args: { kv_transfer_params: { remote_host: '10.0.0.9' }, own: 1 } },
+  };
+  const CLEAN = { prompt: 'x', sampling_params: { extra_args: { own: 1 } } };
+
+  it('reaches no manager, no check and no handler', async () => {
+    const running = await run();
+    const seen: unknown[] = [];
+    script.check = ({ body }) => void seen.push(body);
+    script.plan = ({ body }) => void seen.push(body);
+    script.handler = (leg, body) => ({ leg: leg.body, body });
+    const answer = await post(running, FORGED);
+    expect(seen).toEqual([CLEAN, CLEAN]);
+    expect(parsed(answer)).toEqual({ leg: CLEAN, body: { ...CLEAN, isMarked: true } });
+    script.plan = (request, local) => local(request);
+    expect(parsed(await post(running, FORGED))).toEqual({ leg: CLEAN, body: { ...CLEAN, isMarked: true } });
+  });
+
+  it('makes no leg of a request where none is run', async () => {
+    const running = await run({ connector: 'embedded', local: { isAvailable: false } });
+    const seen: unknown[] = [];
+    script.plan = ({ body, isLeg }) => {
+      seen.push({ body, isLeg });
+      return of(jsonPart({}));
+    };
+    for (const headers of [{}, { 'x-baton-leg': '1' }])
+      await post(running, { ...FORGED, bootstrap_room: 7 }, { headers });
+    expect(seen).toEqual([
+      { body: CLEAN, isLeg: false },
+      { body: CLEAN, isLeg: false },
+    ]);
+  });
+
+  it('stays in a leg, whichever way it is one, and when coordination is off', async () => {
+    const running = await run();
+    script.handler = (leg, body) => ({ leg: leg.body, body });
+    const legs: [object, Record<string, string>][] = [
+      [FORGED, { 'x-baton-leg': '1' }],
+      [{ ...FORGED, bootstrap_room: 7 }, {}],
+      [
+        {
+          prompt: 'x',
+          kv_transfer_params: {},
+          sampling_params: { extra_args: { kv_transfer_params: { do_remote_decode: true } } },
+        },
+        {},
+      ],
+    ];
+    for (const [body, headers] of legs) {
+      expect(parsed(await post(running, body, { headers }))).toEqual({ leg: body, body: { ...body, isMarked: true } });
+    }
+    const off = await run({});
+    script.handler = (leg, body) => ({ leg: leg.body, body });
+    expect(parsed(await post(off, FORGED))).toEqual({ leg: FORGED, body: { ...FORGED, isMarked: true } });
+  });
+});
+
+describe.each([
+  ['off', {}],
+  ['on', { connector: 'embedded' }],
+])('the data parallel rank, when coordination is %s,', (_state, options) => {
+  it.each([
+    ['of a leg goes on', { 'x-baton-leg': '1', 'x-data-parallel-rank': '3' }, { 'x-data-parallel-rank': '3' }],
+    ['of a leg has to be digits', { 'x-baton-leg': '1', 'x-data-parallel-rank': '3, 4' }, {}],
+    ['of a client does not go on', { 'x-data-parallel-rank': '3' }, {}],
+  ])('%s', async (_what, headers, forwarded) => {
+    const running = await run(options);
+    script.handler = (leg) => leg.headers;
+    expect(parsed(await post(running, STORY, { headers }))).toEqual(forwarded);
+  });
+});

@@ -10,7 +10,13 @@ import { setLeg } from './leg.decorator.js';
 import { localExecution } from './local-execution.js';
 import { RequestCheck } from './request-check.js';
 import { validateBody } from './request-validation.js';
-import { bodyClassOf, DisaggregatedMetadata, REQUEST_ID_HEADER, toInferenceRequest } from './route-contract.js';
+import {
+  bodyClassOf,
+  DisaggregatedMetadata,
+  dispatchable,
+  REQUEST_ID_HEADER,
+  toInferenceRequest,
+} from './route-contract.js';
 import { toHttpException } from './to-http-exception.js';
 
 /**
@@ -39,11 +45,13 @@ export class DisaggregationInterceptor implements NestInterceptor {
     if (bodyClass === undefined && !isJsonObject(http.body)) return next.handle();
     try {
       if (bodyClass !== undefined) validateBody(bodyClass, http.body);
-      const request = toInferenceRequest(http, reply, expectObject(http.body, null), options);
+      const received = toInferenceRequest(http, reply, expectObject(http.body, null), options);
+      const request = dispatchable(received, this.dispatcher.runsLegs);
       // Nothing has been started yet when the request is refused, neither for its manager nor by the check.
       const managers = this.dispatcher.order(request);
       if (!request.isLeg) await this.requestCheck.check(request);
       setLeg(http, request);
+      http.body = request.body;
       void reply.header(REQUEST_ID_HEADER, request.id);
       const dispatched = this.dispatcher.dispatch(request, localExecution(http, next), managers);
       void reply.header(MANAGER_HEADER, dispatched?.manager ?? 'local');
@@ -54,7 +62,7 @@ export class DisaggregationInterceptor implements NestInterceptor {
     }
   }
 
-  /** Nothing of the request is touched, and of the response only what no other handler returns. */
+  /** Nothing more of the request is touched, and of the response only what no other handler returns. */
   private passThrough(next: CallHandler, reply: FastifyReply): Observable<unknown> {
     return next
       .handle()

@@ -23,3 +23,17 @@ const REASONS: ReadonlyMap<string | null, StreamEndReason> = new Map<string, Str
   ['upstream_incomplete', 'upstream_incomplete'],
   ['upstream_truncated', 'upstream_truncated'],
 ]);
+
+/**
+ * The failure to tell an operator of: one that is the server's, or whatever ended an answer of which the client has seen a
+ * part. Undefined for what somebody here asked for (an abort, a drain), and for errors that the application handles.
+ */
+export function failureToTell(
+  error: unknown,
+  { isMidStream }: { readonly isMidStream: boolean },
+): InferenceError | undefined {
+  const reason = endReason(error);
+  if (reason === 'aborted' || reason === 'drain') return undefined;
+  if (isMidStream) return InferenceError.from(error);
+  return error instanceof InferenceError && error.status >= 500 ? error : undefined;
+}

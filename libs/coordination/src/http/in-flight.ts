@@ -64,6 +64,11 @@ export class InFlight {
       });
   }
 
+  /** Has `request`, which has begun, aborted by `id` as well: the one that its answer carries. */
+  alsoKnownAs(request: InferenceRequest, id: string): void {
+    this.#aborts.alsoKnownAs(request, id);
+  }
+
   /**
    * Ends with an error the answers that `ids` mean: each is an id that a client sent, that its answer carried, or the
    * key of a request. Unknown ids are no error; two requests of one id are both ended.

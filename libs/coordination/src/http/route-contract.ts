@@ -1,4 +1,5 @@
 import {
+  clientBody,
   clientRequestId,
   inferenceRequest,
   LEG_HEADER,
@@ -28,6 +29,9 @@ export const REQUEST_ID_HEADER = 'x-request-id';
 
 /** Headers of the client that accompany every leg: tracing only, never credentials or cookies. */
 const FORWARDED_HEADERS = ['traceparent', 'tracestate', 'baggage'];
+
+/** Of legs that come in: the engine of several that has the KV. Source: vLLM, data parallel deployment. */
+const RANK_HEADER = 'x-data-parallel-rank';
 
 /** The class to check this route's body against; undefined when the handler takes an untyped body. */
 export function bodyClassOf(context: ExecutionContext, options: DisaggregatedOptions): BodyClass | undefined {
@@ -66,13 +70,28 @@ export function toInferenceRequest(
     const value = http.headers[name];
     return typeof value === 'string' ? [[name, value] as const] : [];
   });
-  return inferenceRequest(options.api ?? apiOf(body), body, {
+  const request = inferenceRequest(options.api ?? apiOf(body), body, {
     // An application that names its requests has done so before the interceptor ran.
     id: clientRequestId(reply.getHeader(REQUEST_ID_HEADER) ?? http.headers[REQUEST_ID_HEADER]),
     headers: Object.fromEntries(headers),
     clientHeaders: readableHeaders(http),
     isLeg: http.headers[LEG_HEADER] !== undefined,
   });
+  const rank = request.isLeg ? http.headers[RANK_HEADER] : undefined;
+  return isRank(rank) ? { ...request, headers: { ...request.headers, [RANK_HEADER]: rank } } : request;
+}
+
+const isRank = (value: unknown): value is string => typeof value === 'string' && /^\d{1,9}$/.test(value);
+
+/**
+ * `request` as it is dispatched. A leg is for others to shape; a client's own request says nothing of handoffs.
+ *
+ * @param runsLegs whether this instance runs legs; whoever marks a request as one elsewhere is a client all the same.
+ */
+export function dispatchable(request: InferenceRequest, runsLegs: boolean): InferenceRequest {
+  if (request.isLeg && runsLegs) return request;
+  const body = clientBody(request.body);
+  return body === request.body && !request.isLeg ? request : { ...request, body, isLeg: false };
 }
 
 /** What policies may read: everything but credentials and cookies, which no policy can then log or send on. */

@@ -1,4 +1,4 @@
-import type { InferenceRequest, ResponsePart } from '@baton/inference';
+import type { InferenceError, InferenceRequest, ResponsePart } from '@baton/inference';
 import { afterEach } from '@jest/globals';
 import {
   Body,
@@ -43,6 +43,8 @@ interface Script {
   check: (request: InferenceRequest) => void | Promise<void>;
   /** Why its answers ended, in order. */
   readonly ends: StreamEndReason[];
+  /** Which failures an operator was told of, in order. */
+  readonly failures: { readonly request: InferenceRequest; readonly error: InferenceError }[];
 }
 
 const freshScript = (): Script => ({
@@ -51,6 +53,7 @@ const freshScript = (): Script => ({
   isAllowed: true,
   check: () => undefined,
   ends: [],
+  failures: [],
 });
 
 /** The script of the application that runs; {@link run} begins a new one. */
@@ -67,6 +70,10 @@ class ScriptedManager implements DisaggregatedRequestManager {
 class RecordingObserver extends CoordinationObserver {
   override ended(reason: StreamEndReason): void {
     script.ends.push(reason);
+  }
+
+  override failed(request: InferenceRequest, error: InferenceError): void {
+    script.failures.push({ request, error });
   }
 }
 

@@ -58,7 +58,7 @@ afterEach(() => {
 /** Owes a handoff; `leave` unsubscribes. */
 function owe(connector: KvConnector): { handoff: Handoff; leave: () => void } {
   const held: Handoff[] = [];
-  const subscription = ledger.owe(connector, descriptor, means).subscribe((handoff) => held.push(handoff));
+  const subscription = ledger.owe(connector, means, descriptor).subscribe((handoff) => held.push(handoff));
   const [handoff] = held;
   if (handoff === undefined) throw new Error('nothing was handed over');
   return { handoff, leave: () => subscription.unsubscribe() };
@@ -67,7 +67,7 @@ function owe(connector: KvConnector): { handoff: Handoff; leave: () => void } {
 describe('HandoffLedger', () => {
   it('owes from subscription on, and releases once when nobody took it', () => {
     const connector = new ReleasingConnector(() => of('freed'));
-    const resource = ledger.owe(connector, descriptor, means);
+    const resource = ledger.owe(connector, means, descriptor);
     expect(ledger.open).toBe(0);
     const subscription = resource.subscribe();
     expect(ledger.open).toBe(1);
@@ -106,6 +106,21 @@ describe('HandoffLedger', () => {
     expect(handoff.isTaken).toBe(false);
     leave();
     expect(connector.released).toHaveLength(1);
+  });
+
+  it('owes nothing before it is said what', () => {
+    const connector = new ReleasingConnector(() => of('freed'));
+    const held: Handoff[] = [];
+    const resource = ledger.owe(connector, means);
+    resource.subscribe((handoff) => held.push(handoff)).unsubscribe();
+    expect(settled).not.toHaveBeenCalled();
+    const later = resource.subscribe((handoff) => held.push(handoff));
+    held[1]?.is(descriptor);
+    held[1]?.is({ params: { second: 'attempt' } });
+    expect(ledger.open).toBe(1);
+    later.unsubscribe();
+    expect(connector.released).toEqual([{ params: { second: 'attempt' } }]);
+    expect(ledger.open).toBe(0);
   });
 
   it('asks for no release of a handoff whose prefill has failed', () => {

@@ -23,6 +23,10 @@ import {
 import { CoordinationObserver } from '../observer.js';
 import { Handoff } from './handoff.js';
 
+/** Long enough for D to know of the request and fetch the KV of a long prompt, when nothing tells that it has. */
+const UNSEEN_TRANSFER_MS = 2_000;
+const FREED: ReleaseOutcome = 'freed';
+
 /**
  * Who owes which KV. The one thing that outlives a request: when a client leaves between prefill and decode, the
  * teardown hands the KV to this ledger, which frees it under its own bounds and books the outcome.
@@ -47,16 +51,20 @@ export class HandoffLedger implements BeforeApplicationShutdown {
   }
 
   /**
-   * A resource: the handoff of `descriptor`, owed from subscription until a decode took it. Unsubscribed before
-   * that, its KV is freed as the connector's contract says.
+   * A resource: the handoff of `descriptor` (or one that is said later, {@link Handoff.is}), owed from then until a
+   * decode took it. Unsubscribed before that, its KV is freed as the connector's contract says.
    */
-  owe(connector: KvConnector, descriptor: HandoffDescriptor, means: ReleaseMeans): Observable<Handoff> {
+  owe(connector: KvConnector, means: ReleaseMeans, descriptor?: HandoffDescriptor): Observable<Handoff> {
     return new Observable((subscriber) => {
-      const { transferring } = connector.contract.leaving;
-      const handoff = new Handoff(descriptor, transferring === 'finish', () => this.#settle('taken'));
-      this.#open.next(this.open + 1);
+      const handoff = new Handoff(connector.contract.leaving.transferring === 'finish', {
+        onOwed: () => this.#open.next(this.open + 1),
+        onTaken: () => this.#settle('taken'),
+      });
+      if (descriptor !== undefined) handoff.is(descriptor);
       subscriber.add(() => {
-        if (!handoff.isTaken) this.#free(connector, handoff, means);
+        if (handoff.descriptor !== undefined && !handoff.isTaken) {
+          this.#free(connector, handoff, handoff.descriptor, means);
+        }
       });
       subscriber.next(handoff);
     });
@@ -72,32 +80,35 @@ export class HandoffLedger implements BeforeApplicationShutdown {
     await firstValueFrom(idle).catch(() => undefined);
   }
 
-  #free(connector: KvConnector, handoff: Handoff, means: ReleaseMeans): void {
+  #free(connector: KvConnector, handoff: Handoff, descriptor: HandoffDescriptor, means: ReleaseMeans): void {
     // The client that closed the valve has gone; what is left to read must not wait for it.
     means.request.valve.open();
-    const transfer = (handoff.transfer ?? EMPTY).pipe(
-      timeout(this.#transferTimeoutMs),
-      catchError(() => EMPTY),
-    );
-    const release = defer(() =>
-      handoff.isVoid ? of<ReleaseOutcome>('freed') : connector.release(handoff.descriptor, means),
-    ).pipe(
+    const release = defer(() => (handoff.isVoid ? of(FREED) : connector.release(descriptor, means))).pipe(
       take(1),
       timeout(this.#releaseTimeoutMs),
-      catchError(() => of<ReleaseOutcome>('unknown')),
     );
     let outcome: ReleaseOutcome = 'unknown';
     concat(
-      transfer,
+      this.#finished(handoff, means),
       // A decode that was let finish its transfer has taken the KV, and booked it.
       defer(() => (handoff.isTaken ? EMPTY : release)),
     )
       .pipe(
+        // Also a transfer that took too long: D has had the handoff, which is for one transfer.
+        catchError(() => EMPTY),
         finalize(() => {
           if (!handoff.isTaken) this.#settle(outcome);
         }),
       )
       .subscribe((result) => (outcome = result));
+  }
+
+  /** Waits for the end of a transfer under way. Fails, and closes it, when it takes too long. */
+  #finished({ transfer }: Handoff, { request }: ReleaseMeans): Observable<never> {
+    if (transfer === undefined) return EMPTY;
+    // The first part of an answer that is not streamed is its last: D would decode all of it for nobody.
+    const boundMs = request.stream ? this.#transferTimeoutMs : Math.min(this.#transferTimeoutMs, UNSEEN_TRANSFER_MS);
+    return transfer.pipe(timeout(boundMs));
   }
 
   #settle(outcome: ReleaseOutcome | 'taken'): void {

@@ -1,17 +1,30 @@
 import { Observable, Subject, type Subscription } from 'rxjs';
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 
+/** What a {@link Handoff} tells its ledger. */
+export interface HandoffEvents {
+  /** There is KV to account for. Called at most once. */
+  onOwed(): void;
+  /** A decode has it. Called at most once. */
+  onTaken(): void;
+}
+
 /** A KV cache that is owed: left behind by a prefill (or being made by one), not yet taken by a decode. */
 export class Handoff {
+  #descriptor: HandoffDescriptor | undefined;
   #isTaken = false;
   #isVoid = false;
   #transfer: Observable<never> | undefined;
 
   constructor(
-    readonly descriptor: HandoffDescriptor,
     private readonly finishesTransfer: boolean,
-    private readonly onTaken: () => void,
+    private readonly events: HandoffEvents,
   ) {}
+
+  /** Undefined until it is known what is owed. */
+  get descriptor(): HandoffDescriptor | undefined {
+    return this.#descriptor;
+  }
 
   get isTaken(): boolean {
     return this.#isTaken;
@@ -20,6 +33,13 @@ export class Handoff {
   /** Whether there is no KV after all. */
   get isVoid(): boolean {
     return this.#isVoid;
+  }
+
+  /** Says what is owed from now on; another attempt may say it anew. */
+  is(descriptor: HandoffDescriptor): void {
+    if (this.#descriptor === undefined) this.events.onOwed();
+    this.#descriptor = descriptor;
+    this.#isVoid = false;
   }
 
   /** The prefill that was to leave it has failed: nothing has to be freed. */
@@ -51,7 +71,7 @@ export class Handoff {
         next: (part) => {
           if (!this.#isTaken) {
             this.#isTaken = true;
-            this.onTaken();
+            this.events.onTaken();
             ended.complete();
           }
           subscriber.next(part);
@@ -66,8 +86,9 @@ export class Handoff {
         },
       });
       return () => {
-        if (isOver || this.#isTaken || !this.finishesTransfer) decode.unsubscribe();
-        else this.#transfer = untilEnded(ended, decode);
+        const isUnderWay = !isOver && !this.#isTaken && this.#descriptor !== undefined;
+        if (isUnderWay && this.finishesTransfer) this.#transfer = untilEnded(ended, decode);
+        else decode.unsubscribe();
       };
     });
   }

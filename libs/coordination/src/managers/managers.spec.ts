@@ -6,7 +6,7 @@ import {
   type ResponsePart,
 } from '@baton/inference';
 import { parseEndpoint, RemoteClient, RemotePool, StaticEndpointPicker, type LegSite } from '@baton/remotes';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { Test } from '@nestjs/testing';
 import { firstValueFrom, NEVER, of, type Observable } from 'rxjs';
 import { DECODE_POOL, PREFILL_POOL } from '../coordination.constants.js';
@@ -21,6 +21,7 @@ import type { DisaggregatedRequestManager, LocalExecution } from './disaggregate
 import { LocalManager } from './local.manager.js';
 import { PrefillLocalDecodeRemoteManager } from './prefill-local-decode-remote.manager.js';
 import { PrefillRemoteDecodeRemoteManager } from './prefill-remote-decode-remote.manager.js';
+import { RemoteManager } from './remote.manager.js';
 
 const client = new RemoteClient();
 const picker = new StaticEndpointPicker();
@@ -35,13 +36,18 @@ const elsewhere = here({ local: { isAvailable: false } });
 /** Notes where the legs would run, and runs none. */
 class NotedSplit {
   sites: SplitSites | undefined;
+  wholeOn: unknown;
   readonly run = (_request: InferenceRequest, sites: SplitSites): Observable<ResponsePart> => {
     this.sites = sites;
     return NEVER;
   };
+  readonly whole = (_request: InferenceRequest, source: unknown): Observable<ResponsePart> => {
+    this.wholeOn = source;
+    return NEVER;
+  };
 }
 
-/** Of the real one, the managers use `run` alone. */
+/** Of the real one, the managers use no more. */
 const asSplit = (noted: NotedSplit): Split => noted as unknown as Split;
 
 const local: LocalExecution = () => of(jsonPart({ ran: 'here' }));
@@ -105,27 +111,32 @@ describe('prefill-remote-decode-remote', () => {
     expect(split.sites).toEqual({ prefill: P, decode: D });
   });
 
-  it('runs several choices whole on a decode instance, as the client sent them', async () => {
+  it.each([
+    ['a leg of somebody else', P, D, {}, true],
+    ['several choices', P, D, { n: 2 }, false],
+    ['a request for no token', P, D, { max_tokens: 0, echo: true }, false],
+    ['everything without a prefill instance', NONE, D, {}, false],
+    ['everything without a decode instance', P, NONE, {}, false],
+  ])('declines %s', (_what, prefillers, decoders, body, isLeg) => {
+    const manager = new PrefillRemoteDecodeRemoteManager(asSplit(new NotedSplit()), prefillers, decoders);
+    expect(decided(manager, body, isLeg)).toBe(false);
+  });
+});
+
+describe('remote', () => {
+  it('runs the whole on a decode instance, as the client sent it', () => {
     const split = new NotedSplit();
-    const manager = new PrefillRemoteDecodeRemoteManager(asSplit(split), P, D);
-    const run = jest.spyOn(client, 'run').mockReturnValue(of(jsonPart({})));
-    const request = inferenceRequest('completions', { n: 2, prompt: 'x' });
-    await firstValueFrom(manager.dispatch(request) ?? NEVER);
+    expect(decided(new RemoteManager(asSplit(split), elsewhere, D), { n: 2 })).toBe(true);
+    expect(split.wholeOn).toBe(D);
     expect(split.sites).toBeUndefined();
-    const [endpoint, leg] = run.mock.calls[0] ?? [];
-    expect(endpoint).toMatchObject({ name: 'd:1' });
-    expect(leg).toMatchObject({ body: request.body, isLeg: true });
-    expect(leg?.id).not.toBe(request.id);
-    run.mockRestore();
   });
 
   it.each([
-    ['a leg of somebody else', P, D, true],
-    ['everything without a prefill instance', NONE, D, false],
-    ['everything without a decode instance', P, NONE, false],
-  ])('declines %s', (_what, prefillers, decoders, isLeg) => {
-    const manager = new PrefillRemoteDecodeRemoteManager(asSplit(new NotedSplit()), prefillers, decoders);
-    expect(decided(manager, {}, isLeg)).toBe(false);
+    ['a leg of somebody else', elsewhere, D, true],
+    ['what this instance can answer', here(), D, false],
+    ['everything without a decode instance', elsewhere, NONE, false],
+  ])('declines %s', (_what, site, decoders, isLeg) => {
+    expect(decided(new RemoteManager(asSplit(new NotedSplit()), site, decoders), {}, isLeg)).toBe(false);
   });
 });
 
@@ -151,6 +162,7 @@ it('are asked in this order', async () => {
     'decode-local-prefill-remote',
     'prefill-remote-decode-remote',
     'local',
+    'remote',
   ]);
   expect([module.get<RemotePool>(PREFILL_POOL).isEmpty, module.get<RemotePool>(DECODE_POOL).isEmpty]).toEqual([
     true,

@@ -1,4 +1,4 @@
-import { legOf, whileHeld, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import type { InferenceRequest, ResponsePart } from '@baton/inference';
 import { RemotePool } from '@baton/remotes';
 import { Inject } from '@nestjs/common';
 import type { Observable } from 'rxjs';
@@ -8,7 +8,7 @@ import { Split } from '../split/split.js';
 import type { DisaggregatedRequestManager } from './disaggregated-request-manager.js';
 import { RequestManager } from './request-manager.decorator.js';
 
-/** Both legs on other instances: a coordinator before two pools. What cannot be split runs on a decode instance. */
+/** Both legs on other instances: a coordinator before two pools. */
 @RequestManager({ name: 'prefill-remote-decode-remote', priority: 3 })
 export class PrefillRemoteDecodeRemoteManager implements DisaggregatedRequestManager {
   constructor(
@@ -18,12 +18,7 @@ export class PrefillRemoteDecodeRemoteManager implements DisaggregatedRequestMan
   ) {}
 
   dispatch(request: InferenceRequest): Observable<ResponsePart> | undefined {
-    if (request.isLeg || this.prefillers.isEmpty || this.decoders.isEmpty) return undefined;
-    if (!canSplit(request)) return this.whole(request);
+    if (!canSplit(request) || this.prefillers.isEmpty || this.decoders.isEmpty) return undefined;
     return this.split.run(request, { prefill: this.prefillers, decode: this.decoders });
-  }
-
-  private whole(request: InferenceRequest): Observable<ResponsePart> {
-    return this.decoders.pick(request).pipe(whileHeld((site) => site.run(legOf(request, request.body))));
   }
 }

@@ -7,52 +7,49 @@ import {
   wholeAnswer,
   type ResponsePart,
 } from '@baton/inference';
-import { RemoteUnavailableError } from '@baton/remotes';
+import { RemoteUnavailableError, type LegSite } from '@baton/remotes';
 import { switchMap, tap, type Observable } from 'rxjs';
-import type { LegSites } from '../connectors/kv-connector.js';
 import type { Handoff } from '../ledger/handoff.js';
 import { fallbackReason, isRecoverable } from './fallback.js';
 import { holdUntilPrefilled } from './hold-until-prefilled.js';
-import { onAnotherSite, type RetryRules } from './on-another-site.js';
-import { agreement, decodeOn, releaseMeans, shareOf, type SplitContext } from './split-context.js';
+import { onAnotherSite } from './on-another-site.js';
+import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
 
 /** P and D at once: each waits for the other, so both are chosen before either is sent. */
 export function concurrentSplit(context: SplitContext): Observable<ResponsePart> {
-  const { request, sites, retries, observer } = context;
-  const rules: RetryRules = {
-    budget: retries,
-    isRetryable: (error) => error.isRetryable,
-    onRetry: (reason) => observer.retried(reason),
-  };
-  return onAnotherSite(sites.decode, request, rules, (decode) =>
-    onAnotherSite(sites.prefill, request, rules, (prefill) => exchange(context, { prefill, decode })),
-  ).pipe(recoverBeforeFirst((error) => insteadOfSplit(context, error)));
+  const { request, connector, ledger, sites } = context;
+  // P may have computed while a D that can be reached thought about its answer.
+  const decodeRules = retryRules(context, 'decode', ({ reason }) => reason === 'connect');
+  const prefillRules = retryRules(context, 'prefill', (error) => error.isRetryable);
+  return ledger.owe(connector, releaseMeans(context)).pipe(
+    // Around both picks: a transfer that is finished for a client that has left still uses its instances.
+    whileHeld((owed) =>
+      owed.taking(
+        onAnotherSite(sites.decode, request, decodeRules, (decode) =>
+          onAnotherSite(sites.prefill, request, prefillRules, (prefill) => exchange(context, owed, prefill, decode)),
+        ),
+      ),
+    ),
+    recoverBeforeFirst((error) => insteadOfSplit(context, error)),
+  );
 }
 
-function exchange(context: SplitContext, sites: Required<LegSites>): Observable<ResponsePart> {
-  const { request, connector, ledger } = context;
-  const { prefill, decode } = sites;
-  if (decode === undefined) throw new Error('A concurrent split needs both sides.');
-  return agreement(context, sites).pipe(
+function exchange(context: SplitContext, owed: Handoff, prefill: LegSite, decode: LegSite): Observable<ResponsePart> {
+  const { request, connector } = context;
+  return agreement(context, { prefill, decode }).pipe(
     switchMap((agreed) => {
       const handoff = connector.handoffOf(undefined, agreed);
       if (handoff === undefined) throw new Error('A concurrent connector must know its handoff before P answers.');
-      return ledger.owe(connector, handoff, releaseMeans(context)).pipe(
-        whileHeld((owed) =>
-          owed.taking(
-            holdUntilPrefilled(
-              {
-                prefill: prefill
-                  .run(connector.prefillLeg(request, agreed))
-                  .pipe(wholeAnswer(), tap({ error: (error: unknown) => voidIfRefused(owed, error) })),
-                decode: (valve) =>
-                  decodeOn(context, decode, () => ({ ...connector.decodeLeg(request, handoff), valve })),
-                join: (answer, parts) => parts.pipe(joinAnswer(request, shareOf(context, answer))),
-              },
-              request.valve,
-            ),
-          ),
-        ),
+      owed.is(handoff);
+      return holdUntilPrefilled(
+        {
+          prefill: prefill
+            .run(connector.prefillLeg(request, agreed))
+            .pipe(wholeAnswer(), tap({ error: (error: unknown) => voidIfRefused(owed, error) })),
+          decode: (valve) => decodeOn(context, decode, () => ({ ...connector.decodeLeg(request, handoff), valve })),
+          join: (answer, parts) => parts.pipe(joinAnswer(request, shareOf(context, answer))),
+        },
+        request.valve,
       );
     }),
   );
@@ -72,5 +69,6 @@ function insteadOfSplit(
   const instead = sites.withoutPrefill ?? sites.withoutDecode;
   if (instead === undefined || !isRecoverable(error) || error.status < 500) return undefined;
   observer.fellBack(fallbackReason(error));
-  return instead(legOf(request, request.body));
+  observer.failed(request, error);
+  return instead(legOf(request, request.body)).pipe(joinAnswer(request, {}));
 }

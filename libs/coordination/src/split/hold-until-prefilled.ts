@@ -1,5 +1,5 @@
 import { FlowValve, type JsonObject, type ResponsePart } from '@baton/inference';
-import { Observable, Subject } from 'rxjs';
+import { defer, Observable, Subject } from 'rxjs';
 
 /** The two legs of a concurrent split. */
 export interface ConcurrentLegs {
@@ -26,7 +26,8 @@ export function holdUntilPrefilled(legs: ConcurrentLegs, valve: FlowValve): Obse
     let isOpen = false;
     let isComplete = false;
     const release = (answer: JsonObject): void => {
-      subscriber.add(legs.join(answer, out).subscribe(subscriber));
+      // Thrown in an observer it would reach nobody.
+      subscriber.add(defer(() => legs.join(answer, out)).subscribe(subscriber));
       isOpen = true;
       for (const part of held.splice(0)) out.next(part);
       if (isComplete) out.complete();

@@ -9,7 +9,7 @@ export interface RetryRules {
   /** Whether nothing was computed, so that another try cannot do the work twice. */
   isRetryable(error: RemoteUnavailableError): boolean;
   /** Told of each retry. */
-  onRetry(reason: string): void;
+  onRetry(error: RemoteUnavailableError): void;
 }
 
 const MAX_TRIES = 3;
@@ -43,7 +43,7 @@ export function onAnotherSite<T>(
             rules.isRetryable(error) &&
             rules.budget.take();
           if (!mayRetry) throw error;
-          rules.onRetry(error.reason);
+          rules.onRetry(error);
           return attempt(tried + 1, endpoint === undefined ? except : new Set([...except, endpoint]));
         }),
       );

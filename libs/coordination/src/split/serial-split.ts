@@ -8,17 +8,18 @@ import {
   type JsonObject,
   type ResponsePart,
 } from '@baton/inference';
-import type { LegSite, RemoteUnavailableError } from '@baton/remotes';
+import type { LegSite } from '@baton/remotes';
 import { map, NEVER, of, startWith, switchAll, switchMap, type Observable } from 'rxjs';
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 import type { Handoff } from '../ledger/handoff.js';
 import { fallbackReason, isRecoverable } from './fallback.js';
 import { onAnotherSite } from './on-another-site.js';
 import { prefillAnswers } from './prefill-answers.js';
-import { agreement, decodeOn, releaseMeans, shareOf, type SplitContext } from './split-context.js';
+import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
 
-/** What a prefill leg has left: its answer, and what was agreed before it. */
+/** What a prefill leg has left: where, its answer, and what was agreed before it. */
 interface Prefilled {
+  readonly site: LegSite;
   readonly answer: JsonObject;
   readonly agreed: JsonObject;
 }
@@ -42,18 +43,14 @@ function decoderToName({ request, connector, sites }: SplitContext): Observable<
 }
 
 function prefill(context: SplitContext, decode: LegSite | undefined): Observable<Prefilled> {
-  const { request, connector, sites, retries, observer } = context;
-  const rules = {
-    budget: retries,
-    isRetryable: (error: RemoteUnavailableError) => error.isRetryable,
-    onRetry: (reason: string) => observer.retried(reason),
-  };
+  const { request, connector, sites } = context;
+  const rules = retryRules(context, 'prefill', (error) => error.isRetryable);
   return onAnotherSite(sites.prefill, request, rules, (site) =>
     agreement(context, { prefill: site, decode }).pipe(
       switchMap((agreed) =>
         site.run(connector.prefillLeg(request, agreed)).pipe(
           wholeAnswer(),
-          map((answer) => ({ answer, agreed })),
+          map((answer) => ({ site, answer, agreed })),
         ),
       ),
     ),
@@ -62,7 +59,7 @@ function prefill(context: SplitContext, decode: LegSite | undefined): Observable
 
 function afterPrefill(
   context: SplitContext,
-  { answer, agreed }: Prefilled,
+  { site, answer, agreed }: Prefilled,
   decoder: LegSite | undefined,
 ): Observable<ResponsePart> {
   const { request, connector, ledger, observer } = context;
@@ -72,20 +69,22 @@ function afterPrefill(
     observer.answeredByPrefill();
     const whole = of(answerFromPrefill(request, answer));
     // A P that ran into the client's limit keeps its KV for a D that is not needed.
-    return isOwed ? ledger.owe(connector, handoff, releaseMeans(context)).pipe(whileHeld(() => whole)) : whole;
+    return isOwed ? ledger.owe(connector, releaseMeans(context, site), handoff).pipe(whileHeld(() => whole)) : whole;
   }
   if (handoff === undefined) observer.noHandoff();
   const decoded = decode(context, handoff, decoder).pipe(joinAnswer(request, shareOf(context, answer)));
   const parts = isOwed
     ? ledger
-        .owe(connector, handoff, releaseMeans(context))
+        .owe(connector, releaseMeans(context, site), handoff)
         .pipe(
           whileHeld((owed) =>
             owed.taking(decoded).pipe(recoverBeforeFirst((error) => finishFromHandoff(context, error, owed))),
           ),
         )
     : decoded;
-  return parts.pipe(recoverBeforeFirst((error) => finishWithoutHandoff(context, error)));
+  // A handoff that P can take back itself was tried above.
+  const isTried = isOwed && connector.rescueLeg !== undefined;
+  return isTried ? parts : parts.pipe(recoverBeforeFirst((error) => finishWithoutHandoff(context, error)));
 }
 
 function decode(
@@ -93,16 +92,12 @@ function decode(
   handoff: HandoffDescriptor | undefined,
   decoder: LegSite | undefined,
 ): Observable<ResponsePart> {
-  const { request, connector, sites, retries, observer } = context;
+  const { request, connector, sites } = context;
   const run = (site: LegSite): Observable<ResponsePart> =>
     decodeOn(context, site, () => connector.decodeLeg(request, handoff));
   if (decoder !== undefined) return run(decoder);
-  const rules = {
-    budget: retries,
-    // A D that has said anything may have taken the KV, or freed it: a handoff is for one transfer.
-    isRetryable: ({ reason }: RemoteUnavailableError) => reason === 'connect',
-    onRetry: (reason: string) => observer.retried(reason),
-  };
+  // A D that has said anything may have taken the KV, or freed it: a handoff is for one transfer.
+  const rules = retryRules(context, 'decode', ({ reason }) => reason === 'connect');
   // Deferred: only now is the decode instance chosen.
   return onAnotherSite(sites.decode, request, rules, run);
 }
@@ -114,7 +109,8 @@ function insteadOfPrefill(
 ): Observable<Observable<ResponsePart>> | undefined {
   if (sites.withoutPrefill === undefined || !isRecoverable(error) || error.status < 500) return undefined;
   observer.fellBack(fallbackReason(error));
-  return of(sites.withoutPrefill(legOf(request, request.body)));
+  observer.failed(request, error);
+  return of(sites.withoutPrefill(legOf(request, request.body)).pipe(joinAnswer(request, {})));
 }
 
 /** P takes back its own handoff. */
@@ -123,19 +119,20 @@ function finishFromHandoff(
   error: unknown,
   owed: Handoff,
 ): Observable<ResponsePart> | undefined {
-  const leg = connector.rescueLeg?.(request, owed.descriptor);
+  const leg = owed.descriptor && connector.rescueLeg?.(request, owed.descriptor);
   if (sites.withoutDecode === undefined || leg === undefined || !isRecoverable(error)) return undefined;
   observer.fellBack(fallbackReason(error));
-  return owed.taking(sites.withoutDecode(leg));
+  observer.failed(request, error);
+  return owed.taking(sites.withoutDecode(leg)).pipe(joinAnswer(request, {}));
 }
 
 /** Whatever kept D from answering, also a refusal: P has accepted the request and can answer it. */
 function finishWithoutHandoff(
-  { request, connector, sites, observer }: SplitContext,
+  { request, sites, observer }: SplitContext,
   error: unknown,
 ): Observable<ResponsePart> | undefined {
-  const isTried = connector.rescueLeg !== undefined;
-  if (sites.withoutDecode === undefined || isTried || !isRecoverable(error)) return undefined;
+  if (sites.withoutDecode === undefined || !isRecoverable(error)) return undefined;
   observer.fellBack(fallbackReason(error));
-  return sites.withoutDecode(legOf(request, request.body));
+  observer.failed(request, error);
+  return sites.withoutDecode(legOf(request, request.body)).pipe(joinAnswer(request, {}));
 }

@@ -1,4 +1,6 @@
 import {
+  legId,
+  renameId,
   whileHeld,
   type InferenceRequest,
   type JsonObject,
@@ -11,6 +13,7 @@ import type { KvConnector, LegSites, ReleaseMeans } from '../connectors/kv-conne
 import { sharedAnswer } from '../connectors/prefill-share.js';
 import type { HandoffLedger } from '../ledger/handoff-ledger.js';
 import type { CoordinationObserver } from '../observer.js';
+import type { RetryRules } from './on-another-site.js';
 import type { SplitSites } from './split-sites.js';
 
 /** What the steps of one split request share. */
@@ -35,20 +38,42 @@ export function shareOf({ request, connector }: SplitContext, answer: JsonObject
 
 /** Runs D's leg on `site`, unless what runs there cannot take the handoff. */
 export function decodeOn(
-  { connector }: SplitContext,
+  { request, connector }: SplitContext,
   site: LegSite,
   leg: () => InferenceRequest,
 ): Observable<ResponsePart> {
   return concat(
     connector.assertTakes?.(site) ?? EMPTY,
-    defer(() => site.run(leg())),
+    defer(() => {
+      const made = leg();
+      const parts = site.run(made);
+      // An id that a protocol made of addresses (P2pNccl) is the instances' own affair.
+      return made.id.startsWith(request.key) ? parts : parts.pipe(renameId(made.id, legId(request.key)));
+    }),
   );
 }
 
+/** How a leg is tried again elsewhere, within the budget. */
+export function retryRules(
+  { retries, observer, request }: Pick<SplitContext, 'retries' | 'observer' | 'request'>,
+  leg: 'prefill' | 'decode',
+  isRetryable: RetryRules['isRetryable'],
+): RetryRules {
+  return {
+    budget: retries,
+    isRetryable,
+    onRetry: (error) => {
+      observer.retried(leg, error.reason);
+      observer.failed(request, error);
+    },
+  };
+}
+
 /** What a release may use, after the client has gone. */
-export function releaseMeans({ request, sites }: SplitContext): ReleaseMeans {
+export function releaseMeans({ request, sites }: SplitContext, prefill?: LegSite): ReleaseMeans {
   return {
     request,
+    ...(prefill === undefined ? {} : { prefill }),
     decode: (leg) => sites.decode.pick(leg).pipe(whileHeld((site) => site.run(leg))),
   };
 }

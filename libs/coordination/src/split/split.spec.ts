@@ -46,6 +46,7 @@ class ScriptedConnector implements KvConnector {
     leaving: { gap: 'release', transferring: 'close' },
   };
   rescueLeg?: KvConnector['rescueLeg'];
+  shareOf?: KvConnector['shareOf'];
 
   rendezvous(_request: InferenceRequest, { prefill, decode }: LegSites): Observable<JsonObject> {
     return of({ prefill: prefill.endpoint?.name, decode: decode?.endpoint?.name });
@@ -200,6 +201,17 @@ describe('a serial split', () => {
     });
   });
 
+  it('keeps an id that names addresses from the client', () => {
+    jest
+      .spyOn(connector, 'decodeLeg')
+      .mockImplementation((request) => ({ ...legOf(request, { prompt: 'x' }), id: 'at_10.0.0.9:22001' }));
+    const { log, request } = run({ prompt: 'x' });
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    const choices = [{ index: 0, text: 'a', finish_reason: 'stop' }];
+    answer(at(decode.legs, 0), jsonPart({ id: 'cmpl-at_10.0.0.9:22001', choices }));
+    expect(log[0]).toMatchObject({ id: expect.stringMatching(new RegExp(`^cmpl-${request.key}-`)), choices });
+  });
+
   it('runs D as a plain request when P hands nothing over, and counts it', () => {
     const noHandoff = jest.spyOn(observer, 'noHandoff');
     connector.handsOver = false;
@@ -247,7 +259,10 @@ describe('a serial split', () => {
     jest.advanceTimersByTime(1_000);
     expect(prefill.legs).toHaveLength(3);
     expect(log).toEqual([expect.objectContaining({ reason: 'busy' })]);
-    expect(retried.mock.calls).toEqual([['connect'], ['failed']]);
+    expect(retried.mock.calls).toEqual([
+      ['prefill', 'connect'],
+      ['prefill', 'failed'],
+    ]);
   });
 
   it.each([
@@ -324,22 +339,28 @@ describe('a serial split', () => {
       expect(log).toEqual([]);
     });
 
-    it('frees the KV when D fails after all, or does not answer in time', () => {
-      const failing = run();
+    it('frees the KV when D fails after all', () => {
+      const { leave } = run();
       answer(at(prefill.legs, 0), jsonPart(ANSWER));
-      failing.leave();
+      leave();
       fail(at(decode.legs, 0), new InferenceError('no', { status: 500 }));
       expect(connector.released).toHaveLength(1);
+      expect(settled.mock.calls).toEqual([['freed']]);
+    });
 
-      const silent = run();
-      answer(at(prefill.legs, 1), jsonPart(ANSWER));
-      silent.leave();
-      jest.advanceTimersByTime(4_999);
-      expect(connector.released).toHaveLength(1);
+    it.each([
+      ['streamed', true, 5_000],
+      ['whole, so that nothing tells when D has the KV', false, 2_000],
+    ])('closes a D that says nothing, but sends its handoff to nobody else: %s', (_what, stream, boundMs) => {
+      const { leave } = run({ prompt: 'x', stream });
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      leave();
+      jest.advanceTimersByTime(boundMs - 1);
+      expect(at(decode.legs, 0).isEnded).toBe(false);
       jest.advanceTimersByTime(1);
-      expect(at(decode.legs, 1).isEnded).toBe(true);
-      expect(connector.released).toHaveLength(2);
-      expect(settled.mock.calls).toEqual([['freed'], ['freed']]);
+      expect(at(decode.legs, 0).isEnded).toBe(true);
+      expect(connector.released).toEqual([]);
+      expect(settled.mock.calls).toEqual([['unknown']]);
     });
   });
 
@@ -427,6 +448,17 @@ describe('a serial split', () => {
       expect(withoutPrefill).toHaveBeenCalledTimes(1);
     });
 
+    it('finishes a request without a handoff too, also where a handoff could be taken back', () => {
+      connector.rescueLeg = (request) => legOf(request, { leg: 'rescue' });
+      connector.handsOver = false;
+      const withoutDecode = jest.fn(() => of(LAST));
+      const { log } = run(undefined, { withoutDecode });
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      fail(at(decode.legs, 0), new InferenceError('no', { status: 502 }));
+      expect(log).toEqual([text(LAST), 'complete']);
+      expect(withoutDecode).toHaveBeenCalledTimes(1);
+    });
+
     it('changes nothing once the client has seen a token', () => {
       const withoutDecode = jest.fn(() => of(LAST));
       const { log } = run(undefined, { withoutDecode });
@@ -436,6 +468,18 @@ describe('a serial split', () => {
       expect(log).toEqual([text(TOKEN), expect.any(InferenceError)]);
       expect(withoutDecode).not.toHaveBeenCalled();
     });
+  });
+});
+
+describe('a request that is not split', () => {
+  it('runs whole on one site, and on another when the first could not begin', () => {
+    const log: unknown[] = [];
+    const request = inferenceRequest('completions', { prompt: 'x', n: 2 });
+    split.whole(request, decode).subscribe({ next: (part) => log.push(part), complete: () => log.push('complete') });
+    unavailable(at(decode.legs, 0), 'busy', 503);
+    expect(at(decode.legs, 1)).toMatchObject({ at: 'd2:1', leg: { body: request.body, isLeg: true } });
+    answer(at(decode.legs, 1), jsonPart({ choices: [], kv_transfer_params: { remote_host: '10.0.0.1' } }));
+    expect(log).toEqual([jsonPart({ choices: [] }), 'complete']);
   });
 });
 
@@ -507,20 +551,42 @@ describe('a concurrent split', () => {
 
   it('tries both legs anew on another site when one of them could not begin', () => {
     const { log } = run();
-    unavailable(at(prefill.legs, 0), 'connect');
+    unavailable(at(prefill.legs, 0), 'busy', 503);
     expect(at(prefill.legs, 1).at).toBe('p2:1');
     expect([at(decode.legs, 0).isEnded, at(decode.legs, 1).isEnded]).toEqual([true, false]);
-    unavailable(at(decode.legs, 1), 'busy', 503);
+    unavailable(at(decode.legs, 1), 'connect');
     expect(at(decode.legs, 2).at).toBe('d2:1');
     answer(at(prefill.legs, 2), jsonPart(ANSWER));
     answer(at(decode.legs, 2), LAST);
     expect(log).toEqual([text(LAST), 'complete']);
+    expect(retried.mock.calls).toEqual([
+      ['prefill', 'busy'],
+      ['decode', 'connect'],
+    ]);
+  });
+
+  it('does not try again when D could be reached: P may have computed by then', () => {
+    const { log } = run();
+    unavailable(at(decode.legs, 0), 'busy', 503);
+    expect([prefill.legs.length, decode.legs.length]).toEqual([1, 1]);
+    expect(log).toEqual([expect.objectContaining({ reason: 'busy' })]);
+  });
+
+  it('tells the client when a connector cannot make one answer of two', () => {
+    connector.shareOf = () => {
+      throw new Error('a mistake of a plugin');
+    };
+    const { log } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(log).toEqual([new Error('a mistake of a plugin')]);
+    expect(at(decode.legs, 0).isEnded).toBe(true);
   });
 
   it('lets the transfer end for a client that has left, then closes D', () => {
     const { leave } = run();
     leave();
     expect([at(prefill.legs, 0).isEnded, at(decode.legs, 0).isEnded]).toEqual([false, false]);
+    expect([prefill.held, decode.held]).toEqual([1, 1]);
     answer(at(prefill.legs, 0), jsonPart(ANSWER));
     expect(at(decode.legs, 0).isEnded).toBe(false);
     at(decode.legs, 0).parts.next(TOKEN);

@@ -1,4 +1,4 @@
-import type { InferenceRequest, ResponsePart } from '@baton/inference';
+import { joinAnswer, legOf, type InferenceRequest, type ResponsePart } from '@baton/inference';
 import { RetryBudget } from '@baton/remotes';
 import { Inject, Injectable } from '@nestjs/common';
 import { defer, type Observable } from 'rxjs';
@@ -8,9 +8,10 @@ import { HandoffLedger } from '../ledger/handoff-ledger.js';
 import { CoordinationObserver } from '../observer.js';
 import { KvConnectors } from '../registry/kv-connectors.js';
 import { concurrentSplit } from './concurrent-split.js';
+import { onAnotherSite } from './on-another-site.js';
 import { serialSplit } from './serial-split.js';
-import type { SplitContext } from './split-context.js';
-import type { SplitSites } from './split-sites.js';
+import { retryRules, type SplitContext } from './split-context.js';
+import type { SiteSource, SplitSites } from './split-sites.js';
 
 /**
  * Runs a request as a prefill leg and a decode leg, as the active connector's contract wants it. Managers say where;
@@ -29,7 +30,19 @@ export class Split {
     this.#retries = new RetryBudget(options.retryBudget);
   }
 
-  /** The client's answer. Cold. */
+  /** The client's answer when the request is not split: all of it at one site of `source`. Cold. */
+  whole(request: InferenceRequest, source: SiteSource): Observable<ResponsePart> {
+    return defer(() => {
+      this.#retries.request();
+      const context = { request, retries: this.#retries, observer: this.observer };
+      const rules = retryRules(context, 'decode', (error) => error.isRetryable);
+      return onAnotherSite(source, request, rules, (site) => site.run(legOf(request, request.body))).pipe(
+        joinAnswer(request, {}),
+      );
+    });
+  }
+
+  /** The client's answer from two legs. Cold. */
   run(request: InferenceRequest, sites: SplitSites): Observable<ResponsePart> {
     return defer(() => {
       this.#retries.request();

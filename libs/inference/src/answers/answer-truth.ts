@@ -1,6 +1,6 @@
 import { InferenceError, readErrorBody } from '../inference-error.js';
 import { isJsonObject, stringifyJson, type JsonObject } from '../json.js';
-import { choiceIndex, choicesOf, finishReason } from './choices.js';
+import { choiceIndex, choicesOf, finishReason, PREFILL_ENDS } from './choices.js';
 
 /** What an {@link AnswerTruth} expects. */
 export interface AnswerTruthOptions {
@@ -23,18 +23,13 @@ export class AnswerTruth {
   constructor(private readonly options: AnswerTruthOptions) {}
 
   /**
-   * Takes an event of a stream. Only those with a finish reason or an error need to be shown.
+   * Takes an event of a stream. Only those with a finish reason or an error need to be shown. Legs that only prefill are
+   * never streamed: what ends those ends no choice here.
    *
    * @throws InferenceError `upstream_error_event` or `upstream_aborted`
    */
   read(event: JsonObject): void {
-    assertNoError(event);
-    for (const choice of choicesOf(event)) {
-      const reason = finishReason(choice);
-      if (reason === undefined) continue;
-      if (FAILURES.has(reason)) throw upstreamError('upstream_aborted', 'The upstream aborted the answer.', reason);
-      this.#finished.add(choiceIndex(choice));
-    }
+    this.#take(event, (reason) => !PREFILL_ENDS.has(reason));
   }
 
   /**
@@ -69,8 +64,18 @@ export class AnswerTruth {
     if (!isJsonObject(body) || !Array.isArray(body['choices'])) {
       throw upstreamError('bad_upstream_answer', 'The upstream answer is not an answer of the OpenAI protocol.');
     }
-    this.read(body);
+    this.#take(body, () => true);
     this.#assertFinished();
+  }
+
+  #take(answer: JsonObject, isEnd: (reason: string) => boolean): void {
+    assertNoError(answer);
+    for (const choice of choicesOf(answer)) {
+      const reason = finishReason(choice);
+      if (reason === undefined) continue;
+      if (FAILURES.has(reason)) throw upstreamError('upstream_aborted', 'The upstream aborted the answer.', reason);
+      if (isEnd(reason)) this.#finished.add(choiceIndex(choice));
+    }
   }
 
   #assertFinished(): void {

@@ -24,9 +24,18 @@ export function replaceFirstChoice(answer: JsonObject, replace: (choice: JsonObj
   return { ...answer, choices: choicesOf(answer).map((choice) => (choice === first ? replaced : choice)) };
 }
 
-/** Why a choice ended; undefined while it goes on. SGLang's own API has the word in an object. */
+/**
+ * Ends of a prefill leg that are not ends of an answer. Source: TensorRT-LLM `openai_disagg_service` (not_finished),
+ * llm-d's inference simulator (remote_decode), llm-d's fork of vLLM (cache_threshold).
+ */
+export const PREFILL_ENDS: ReadonlySet<string> = new Set(['not_finished', 'remote_decode', 'cache_threshold']);
+
+/**
+ * Why a choice ended; undefined while it goes on, which some servers say with an empty word. SGLang's own API has the word
+ * in an object.
+ */
 export function finishReason(choice: JsonObject): string | undefined {
   const reason = choice['finish_reason'];
   const word = isJsonObject(reason) ? reason['type'] : reason;
-  return typeof word === 'string' ? word : undefined;
+  return typeof word === 'string' && word !== '' ? word : undefined;
 }

@@ -59,6 +59,14 @@ describe('answerFromPrefill', () => {
     );
   });
 
+  it('has the ids of the prompt for those who ask', () => {
+    const answer = { ...HEAD, choices: [{ index: 0, text: 'a' }], prompt_token_ids: [1, 2], usage: USAGE };
+    const { prompt_token_ids: _, ...others } = answer;
+    expect(answerFromPrefill(inferenceRequest('completions', {}), answer)).toEqual(jsonPart(others));
+    const asking = inferenceRequest('completions', { return_token_ids: true });
+    expect(answerFromPrefill(asking, answer)).toEqual(jsonPart(answer));
+  });
+
   it('streams completions', () => {
     const choice = { index: 0, text: 'a', logprobs: { tokens: ['a'] }, finish_reason: 'stop', stop_reason: 2 };
     const answer = { ...HEAD, object: 'text_completion', choices: [choice], usage: USAGE, ...HANDOFF };

@@ -2,15 +2,12 @@ import type { InferenceRequest } from '../inference-request.js';
 import { isJsonObject, type JsonObject } from '../json.js';
 import { bytesPart, jsonPart, type ResponsePart } from '../response-part.js';
 import { SSE_DONE, sseEvent } from '../sse.js';
-import { choicesOf, finishReason } from './choices.js';
+import { choicesOf, finishReason, PREFILL_ENDS } from './choices.js';
 import { ANSWER_FORMS } from './forms/answer-forms.js';
 import { withoutHandoff } from './handoff-fields.js';
 
-/**
- * Ends of a prefill leg that are not ends of the answer. Source: TensorRT-LLM `openai_disagg_service` (not_finished),
- * llm-d's inference simulator (remote_decode), llm-d's fork of vLLM (cache_threshold); vLLM (abort, error).
- */
-const NO_ENDS = new Set(['not_finished', 'remote_decode', 'cache_threshold', 'abort', 'error']);
+/** Ends of a prefill leg that are not ends of the answer: those of every one, and vLLM's failures. */
+const NO_ENDS = new Set([...PREFILL_ENDS, 'abort', 'error']);
 
 /**
  * Whether P's answer is the client's whole answer: its one token ended it, or the client wants no more than one (and it
@@ -35,9 +32,18 @@ function hasToken(answer: JsonObject): boolean {
 
 /** P's answer, which is never streamed, as the client's, which may be. */
 export function answerFromPrefill(request: InferenceRequest, answer: JsonObject): ResponsePart {
-  const whole = withoutHandoff(answer);
+  const whole = withoutPromptIds(request, withoutHandoff(answer));
   if (!request.stream) return jsonPart(whole);
   return bytesPart(Buffer.concat([...streamEvents(request, whole).map(sseEvent), SSE_DONE]));
+}
+
+/**
+ * TensorRT-LLM's context server tells the ids of the prompt to save the generation server making them (`openai_protocol`),
+ * vLLM to those who ask.
+ */
+function withoutPromptIds({ body }: InferenceRequest, answer: JsonObject): JsonObject {
+  const { prompt_token_ids: ids, ...others } = answer;
+  return isGiven(ids) && body['return_token_ids'] !== true ? others : answer;
 }
 
 function streamEvents(request: InferenceRequest, answer: JsonObject): JsonObject[] {

@@ -72,6 +72,14 @@ describe('TruthfulEvents', () => {
     expect(take(chunks)).toEqual({ forward, end });
   });
 
+  it('is over at the end mark', () => {
+    const events = new TruthfulEvents({ choices: 1 });
+    events.take(Buffer.from(delta('stop')));
+    expect(events.isOver).toBe(false);
+    events.take(Buffer.from(DONE));
+    expect(events.isOver).toBe(true);
+  });
+
   it('wants a finish reason for every choice', () => {
     expect(take([delta('stop', 1) + delta('stop', 0) + DONE], 2).end).toBe('success');
     expect(take([delta('stop', 1) + DONE], 2)).toEqual({ forward: [delta('stop', 1)], end: 'upstream_incomplete' });

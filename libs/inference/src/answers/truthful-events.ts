@@ -29,6 +29,11 @@ export class TruthfulEvents {
     this.#truth = new AnswerTruth(options);
   }
 
+  /** Whether the end mark of a success has come: nothing of the answer is behind it. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   /** @param bytes whole events */
   take(bytes: Buffer): TakenEvents {
     if (this.#hasBegun && !this.#isOver && !SIGNS.finds(bytes)) return { forward: bytes };

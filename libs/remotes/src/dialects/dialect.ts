@@ -52,6 +52,6 @@ export interface Dialect {
   readonly healthPath: string;
   /** Undefined when the server names none that are known. */
   readonly metrics?: DialectMetrics;
-  /** Whether it has vLLM's render and derender paths. */
+  /** Whether it may have vLLM's render and derender paths; one that has not answers 404. */
   readonly renders: boolean;
 }

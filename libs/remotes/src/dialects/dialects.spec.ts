@@ -29,9 +29,9 @@ describe.each(DIALECT_NAMES)('%s', (name) => {
     }
   });
 
-  it('says how it is asked for its health', () => {
+  it('says how it is asked for its health, and whether it may render', () => {
     expect(dialect.healthPath).toBe(name === 'openai' ? '/v1/models' : '/health');
-    expect(dialect.renders).toBe(name === 'vllm');
+    expect(dialect.renders).toBe(name === 'vllm' || name === 'openai');
     expect(dialect.metrics === undefined).toBe(name === 'openai');
   });
 });

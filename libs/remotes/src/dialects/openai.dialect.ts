@@ -6,11 +6,14 @@ export function openAiCall(leg: InferenceRequest): DialectCall {
   return { path: API_PATHS[leg.api], body: leg.body };
 }
 
-/** Any server of the OpenAI protocol, and other Baton instances: those have the token endpoint as well. */
+/**
+ * Any server of the OpenAI protocol, and other Baton instances: those have the token endpoint, and render, as well. A server
+ * without them says so itself.
+ */
 export const openAiDialect: Dialect = {
   name: 'openai',
   call: openAiCall,
   abort: () => undefined,
   healthPath: '/v1/models',
-  renders: false,
+  renders: true,
 };

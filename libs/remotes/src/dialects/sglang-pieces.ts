@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '@baton/inference';
+import { finishReason, isJsonObject, type JsonObject } from '@baton/inference';
 import { countOf, tokenLogprob, withoutTokenIds, type GeneratedPiece } from './generate-translator.js';
 
 /** What was read of one choice. */
@@ -27,11 +27,10 @@ export class SglangPieces {
     const index = typeof data['index'] === 'number' ? data['index'] : undefined;
     const { tokenIds, logprobs } = this.#newOf(index, output, meta);
     const finish = meta['finish_reason'];
-    const finishReason = isJsonObject(finish) ? finish['type'] : finish;
     return {
       index,
       tokenIds,
-      finishReason: typeof finishReason === 'string' ? finishReason : null,
+      finishReason: finishReason(meta) ?? null,
       stopReason: isJsonObject(finish) ? finish['matched'] : undefined,
       logprobs,
       promptLogprobs: promptLogprobs(meta),

@@ -128,8 +128,8 @@ describe('a call', () => {
     }
   });
 
-  it('that is the client’s own request carries no id that a client chose', () => {
-    const request = inferenceRequest('chat', {}, { id: '1' });
+  it('that came with an id from elsewhere does not carry it', () => {
+    const request = inferenceRequest('chat', {}, { id: '1', isLeg: true });
     expect(sglangDialect.call(request).body).toEqual({ rid: request.key });
     expect(sglangDialect.abort(request)).toMatchObject({ body: { rid: request.key } });
   });
@@ -145,6 +145,15 @@ describe('a call', () => {
       expect(sglangDialect.call(leg).body['rid']).toBeUndefined();
       expect(sglangDialect.abort(leg)).toBeUndefined();
     }
+  });
+});
+
+describe('an empty finish reason', () => {
+  it('is none', () => {
+    const stream = translatorOf(generate({ stream: true }));
+    expect(stream.event({ output_ids: [5], meta_info: { finish_reason: '' } })).toMatchObject([
+      { choices: [{ token_ids: [5], finish_reason: null }] },
+    ]);
   });
 });
 

@@ -97,8 +97,8 @@ function logprobsOf(sampling: JsonObject): JsonObject {
 }
 
 /**
- * The leg's id. A client's own is not used: an abort ends every request whose id begins with it, so that a client
- * could end what others wait for. Source: SGLang `srt/managers/scheduler.py`, abort_request.
+ * The leg's id when it was made here. One that came with a leg from elsewhere is not used: an abort ends every request whose
+ * id begins with it, so that whoever marks a call as a leg could end what others wait for. Source: SGLang `srt/managers/scheduler.py`, abort_request.
  */
 function ridOf(leg: InferenceRequest): string {
   return leg.id.startsWith(leg.key) ? leg.id : leg.key;

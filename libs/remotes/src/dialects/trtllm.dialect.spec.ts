@@ -140,6 +140,7 @@ describe('an answer of the token endpoint', () => {
         choices: [{ index: 0, token_ids: [5], finish_reason: null, logprobs: null, stop_reason: 6 }],
       },
     ]);
+    expect(event([5], '')).toMatchObject([{ choices: [{ finish_reason: null }] }]);
     expect(event([6], 'stop')).toMatchObject([{ choices: [{ finish_reason: 'stop' }] }]);
     expect(translator.event({ id: 'cmpl-1', choices: [], usage })).toEqual([
       { request_id: 'cmpl-1', choices: [], usage },

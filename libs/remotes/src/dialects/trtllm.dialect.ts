@@ -1,4 +1,4 @@
-import { isJsonObject, type InferenceRequest, type JsonObject } from '@baton/inference';
+import { finishReason, isJsonObject, type InferenceRequest, type JsonObject } from '@baton/inference';
 import type { AnswerTranslator, Dialect, DialectCall } from './dialect.js';
 import { generateRequest, renameSampling, samplingNumber, unsupported } from './generate-request.js';
 import { tokenLogprob, withoutTokenIds } from './generate-translator.js';
@@ -91,11 +91,11 @@ class CompletionsTranslator implements AnswerTranslator {
 
 function choiceOf(choice: unknown): JsonObject {
   if (!isJsonObject(choice) || !Array.isArray(choice['token_ids'])) throw withoutTokenIds();
-  const { index, token_ids, finish_reason, stop_reason, logprobs, disaggregated_params } = choice;
+  const { index, token_ids, stop_reason, logprobs, disaggregated_params } = choice;
   return {
     index,
     token_ids,
-    finish_reason: finish_reason ?? null,
+    finish_reason: finishReason(choice) ?? null,
     logprobs: logprobsOf(logprobs, token_ids),
     ...(stop_reason === undefined || stop_reason === null ? {} : { stop_reason }),
     ...(disaggregated_params === undefined || disaggregated_params === null ? {} : { disaggregated_params }),

@@ -11,7 +11,7 @@ afterEach(() => {
   for (const close of opened.splice(0)) close();
 });
 
-async function serve(handler: (request: IncomingMessage, response: ServerResponse) => void): Promise<Endpoint> {
+async function serve(handler: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<Endpoint> {
   const server = createServer(handler);
   await once(server.listen(0, '127.0.0.1'), 'listening');
   opened.push(() => {
@@ -76,5 +76,35 @@ describe('AbortCalls', () => {
     aborts.send(endpoint, call);
     await aborts.settled();
     await left;
+  });
+
+  it('has 64 calls under way at most, keeps 1,000, and drops the others', async () => {
+    const state = { now: 0, most: 0, all: 0 };
+    const held: ServerResponse[] = [];
+    const endpoint = await serve((_request, response) => {
+      state.all++;
+      state.most = Math.max(state.most, ++state.now);
+      response.once('close', () => state.now--);
+      if (state.all < 64) return held.push(response);
+      for (const each of [...held.splice(0), response]) each.end();
+      return undefined;
+    });
+    const aborts = new AbortCalls(30_000);
+    for (let count = 0; count < 1_200; count++) aborts.send(endpoint, call);
+    await aborts.settled();
+    expect(state.all).toBe(1_064);
+    expect(state.most).toBe(64);
+    aborts.send(endpoint, call);
+    await aborts.settled();
+    expect(state.all).toBe(1_065);
+  });
+
+  it('drops what waits when its time is over', async () => {
+    let all = 0;
+    const endpoint = await serve(() => all++);
+    const aborts = new AbortCalls(100);
+    for (let count = 0; count < 200; count++) aborts.send(endpoint, call);
+    await aborts.settled();
+    expect(all).toBeLessThanOrEqual(128);
   });
 });

@@ -4,29 +4,55 @@ import { request as httpsRequest } from 'node:https';
 import type { DialectCall } from '../dialects/dialect.js';
 import type { Endpoint } from '../endpoint.js';
 
+/** An engine that is slow to answer aborts must not cost every socket of this process. */
+const MOST_IN_FLIGHT = 64;
+const MOST_WAITING = 1_000;
+
 /**
  * Tells servers to end what nobody waits for any more. Each call is sent once, on a connection of its own that neither
  * waits behind others nor keeps the process alive; what becomes of it changes nothing, since the leg's own connection
- * is closed as well.
+ * is closed as well. That is why it may be bounded: 64 calls are under way at most and 1,000 wait, others are dropped.
  */
 export class AbortCalls {
-  readonly #pending = new Set<Promise<void>>();
+  readonly #waiting: (() => void)[] = [];
+  readonly #whenIdle = new Set<() => void>();
+  #inFlight = 0;
 
   constructor(private readonly timeoutMs = 2_000) {}
 
   send(endpoint: Endpoint, call: DialectCall): void {
-    const sent = new Promise<void>((resolve) => post(endpoint, call, this.timeoutMs, resolve));
-    this.#pending.add(sent);
-    void sent.then(() => this.#pending.delete(sent));
+    const start = (): void => post(endpoint, call, this.timeoutMs, () => this.#ended());
+    if (this.#inFlight < MOST_IN_FLIGHT) {
+      this.#inFlight += 1;
+      start();
+    } else if (this.#waiting.length < MOST_WAITING) {
+      this.#waiting.push(start);
+    }
   }
 
-  /** Waits for what is under way, which ends by itself when its time is over. */
+  /** Waits for what is under way, as long as one call may take; what has not been sent by then is dropped. */
   async settled(): Promise<void> {
-    if (this.#pending.size === 0) return;
-    // Who waits must not lose the process meanwhile, as the calls by themselves would let happen.
-    const alive = setTimeout(() => undefined, 2 * this.timeoutMs);
-    await Promise.all(this.#pending);
-    clearTimeout(alive);
+    if (this.#inFlight === 0) return;
+    await new Promise<void>((resolve) => {
+      // Who waits must not lose the process meanwhile, as the calls by themselves would let happen.
+      const alive = setTimeout(() => {
+        this.#waiting.length = 0;
+        done();
+      }, this.timeoutMs);
+      const done = (): void => {
+        clearTimeout(alive);
+        this.#whenIdle.delete(done);
+        resolve();
+      };
+      this.#whenIdle.add(done);
+    });
+  }
+
+  #ended(): void {
+    const next = this.#waiting.shift();
+    if (next !== undefined) return next();
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0) for (const done of this.#whenIdle) done();
   }
 }
 

@@ -29,6 +29,7 @@ function feed(chunks: readonly Buffer[], sinkFor: (subscriber: Subscriber<Respon
 const events = (chunks: readonly Buffer[], maxEventBytes = 1 << 20, reading: Partial<AnswerReading> = {}): Outcome =>
   feed(chunks, (subscriber) => new EventStreamSink(subscriber, maxEventBytes, { choices: 1, ...reading }));
 
+const DONE = 'data: [DONE]';
 const FINISH = 'data: {"choices":[{"index":0,"finish_reason":"stop"}]}';
 
 /** `bytes` cut at the given places. */
@@ -63,12 +64,14 @@ const stream = fc
   .map((text) => Buffer.from(text));
 
 describe('EventStreamSink', () => {
-  it('gives the same bytes, in whole events, wherever the stream is cut', () => {
+  it('gives the same bytes up to the end mark, in whole events, wherever the stream is cut', () => {
     fc.assert(
       fc.property(stream, places, (bytes, cuts) => {
         const { parts, end } = events(cutAt(bytes, cuts));
         expect(end).toBe('complete');
-        expect(Buffer.concat(parts)).toEqual(bytes);
+        const sent = Buffer.concat(parts);
+        expect(sent).toEqual(bytes.subarray(0, sent.length));
+        expect(sent.length).toBeGreaterThan(bytes.indexOf(DONE) + DONE.length);
         for (const part of parts) expect(completeEventsLength(part)).toBe(part.length);
       }),
     );
@@ -79,7 +82,9 @@ describe('EventStreamSink', () => {
       fc.property(stream, (bytes) => {
         const { parts, end } = events([...bytes].map((byte) => Buffer.of(byte)));
         expect(end).toBe('complete');
-        expect(Buffer.concat(parts)).toEqual(bytes);
+        const sent = Buffer.concat(parts).toString();
+        expect(bytes.toString().startsWith(sent)).toBe(true);
+        expect(sent.trimEnd().endsWith(DONE)).toBe(true);
       }),
     );
   });
@@ -100,6 +105,19 @@ describe('EventStreamSink', () => {
   it('emits an event as soon as it is whole', () => {
     const chunks = ['data: a\n\nda', 'ta: b\n', `\n${FINISH}\n\ndata: [DONE]\n\n`].map((text) => Buffer.from(text));
     expect(events(chunks).parts.map(String)).toEqual(['data: a\n\n', `data: b\n\n${FINISH}\n\ndata: [DONE]\n\n`]);
+  });
+
+  it('is whole at the end mark, before its last part goes on and although the body does', () => {
+    const seen: unknown[] = [];
+    new Observable<ResponsePart>((subscriber) => {
+      const sink = new EventStreamSink(subscriber, 1 << 20, { choices: 1 });
+      seen.push(sink.lastWord);
+      subscriber.add(() => seen.push(sink.lastWord));
+      sink.data(Buffer.from(`${FINISH}\n\n`));
+      seen.push(sink.lastWord);
+      sink.data(Buffer.from(`${DONE}\n\n`));
+    }).subscribe({ next: () => seen.push('part'), complete: () => seen.push('complete') });
+    expect(seen).toEqual([undefined, 'part', undefined, 'part', 'complete', 'success']);
   });
 
   it('is whole when a keep-alive comment comes before the end mark, or after it in a chunk of its own', () => {

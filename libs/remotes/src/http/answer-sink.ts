@@ -12,8 +12,8 @@ import { TranslatedEvents } from './translated-events.js';
 
 /** Takes the body of one upstream answer, chunk by chunk. */
 export interface AnswerSink {
-  /** Whether the upstream has said its last word, although its body goes on. */
-  readonly isOver: boolean;
+  /** What the upstream's last word was, although its body goes on; undefined while more is to come. */
+  readonly lastWord: 'success' | 'failure' | undefined;
   data(chunk: Buffer): void;
   /** The body is complete. */
   end(): void;
@@ -32,11 +32,12 @@ const NOTHING = Buffer.alloc(0);
 /**
  * Forwards server-sent events as they came (or translated), but only whole ones: an event that the upstream did not
  * finish is never begun on the client's side, so an error event can always follow. What the events say is judged by
- * {@link TruthfulEvents}: a stream that failed, or was cut short, fails here too.
+ * {@link TruthfulEvents}: a stream that failed, or was cut short, fails here too. It completes at its end mark: some servers
+ * leave the connection open behind it.
  */
 export class EventStreamSink implements AnswerSink {
   #unfinished: Buffer = NOTHING;
-  #isOver = false;
+  #lastWord: AnswerSink['lastWord'];
   readonly #truth: TruthfulEvents;
   readonly #translated: TranslatedEvents | undefined;
 
@@ -49,8 +50,8 @@ export class EventStreamSink implements AnswerSink {
     this.#translated = reading.translator && new TranslatedEvents(reading.translator);
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  get lastWord(): AnswerSink['lastWord'] {
+    return this.#lastWord;
   }
 
   data(chunk: Buffer): void {
@@ -86,16 +87,18 @@ export class EventStreamSink implements AnswerSink {
 
   #judge(events: Buffer): void {
     const { forward, error } = this.#truth.take(events);
+    // Before the last part goes on: whoever takes it may leave at once.
+    if (error !== undefined) this.#lastWord = 'failure';
+    else if (this.#truth.isOver) this.#lastWord = 'success';
     if (forward.length > 0) this.subscriber.next(bytesPart(forward));
-    if (error === undefined) return;
-    this.#isOver = true;
-    this.subscriber.error(error);
+    if (error !== undefined) this.subscriber.error(error);
+    else if (this.#truth.isOver) this.subscriber.complete();
   }
 }
 
 /** Keeps a whole answer, up to a bound, and hands it over at its end. */
 export class WholeBodySink implements AnswerSink {
-  readonly isOver = false;
+  readonly lastWord = undefined;
   readonly #chunks: Buffer[] = [];
   #length = 0;
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { Observable, type Subscriber } from 'rxjs';
 import type { Dispatcher } from 'undici';
 import { EventStreamSink, WholeBodySink, type AnswerReading, type AnswerSink } from './answer-sink.js';
+import { CallCancelled, letEnd } from './let-end.js';
 import { connectionError, statusError } from './upstream-error.js';
 
 /** One HTTP call to another process. */
@@ -37,13 +38,19 @@ export interface CallBounds {
 }
 
 /**
- * Sends a call. Cold: subscribing sends it, unsubscribing closes it. Reads no more from the socket while the
- * valve is closed. Uses undici's dispatch handlers rather than its streams: one callback a chunk.
+ * Sends a call. Cold: subscribing sends it, unsubscribing closes it, unless its answer is whole by then: that ends by itself.
+ * Reads no more from the socket while the valve is closed. Uses undici's dispatch handlers rather than its streams: one
+ * callback a chunk.
  */
 export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<ResponsePart> {
   return new Observable((subscriber) => {
     let controller: Dispatcher.DispatchController | undefined;
     let sink: AnswerSink | undefined;
+    let stopWaiting: (() => void) | undefined;
+    const over = (): void => {
+      controller = undefined;
+      stopWaiting?.();
+    };
     dispatcher.dispatch(
       {
         origin: call.origin,
@@ -68,11 +75,11 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
           if (!subscriber.closed) sink?.data(chunk);
         },
         onResponseEnd() {
-          controller = undefined;
+          over();
           if (!subscriber.closed) sink?.end();
         },
         onResponseError(_controller, error) {
-          controller = undefined;
+          over();
           if (subscriber.closed) return;
           const failure = connectionError(call.name, error);
           // The upstream goes on with what took it too long.
@@ -81,23 +88,27 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
         },
       },
     );
+    // Not at once: undici resumes no connection while it reads another, and what opens a valve may have just been read.
+    const resumeSoon = (): void =>
+      queueMicrotask(() => {
+        if (call.valve.isOpen && !subscriber.closed) controller?.resume();
+      });
     subscriber.add(
       call.valve.state$.subscribe((isOpen) => {
-        if (isOpen) controller?.resume();
-        else controller?.pause();
+        if (!isOpen) controller?.pause();
+        else if (controller?.paused === true) resumeSoon();
       }),
     );
     return () => {
       if (controller === undefined) return;
+      if (sink?.lastWord === 'success') {
+        stopWaiting = letEnd(controller);
+        return;
+      }
       controller.abort(new CallCancelled());
-      if (sink?.isOver !== true) call.onLeft?.();
+      if (sink?.lastWord === undefined) call.onLeft?.();
     };
   });
-}
-
-/** Nobody wants the answer any more. */
-class CallCancelled extends Error {
-  override readonly name = 'CallCancelled';
 }
 
 /** Several pieces need their length said: without it they would go out as chunks, which not every server takes. */

@@ -1,4 +1,11 @@
-import { inferenceRequest, RawJson, type InferenceRequest, type JsonObject, type ResponsePart } from '@baton/inference';
+import {
+  inferenceRequest,
+  legOf,
+  RawJson,
+  type InferenceRequest,
+  type JsonObject,
+  type ResponsePart,
+} from '@baton/inference';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
@@ -52,7 +59,11 @@ function client(options?: RemoteClientOptions): RemoteClient {
 }
 
 const generate = (body: JsonObject = {}): InferenceRequest =>
-  inferenceRequest('generate', { token_ids: [1, 2], sampling_params: { max_tokens: 2 }, ...body }, { id: 'leg-1' });
+  inferenceRequest(
+    'generate',
+    { token_ids: [1, 2], sampling_params: { max_tokens: 2 }, ...body },
+    { id: 'leg-1', isLeg: true },
+  );
 
 const all = (remotes: RemoteClient, endpoint: Endpoint, leg: InferenceRequest): Promise<ResponsePart[]> =>
   lastValueFrom(remotes.run(endpoint, leg).pipe(toArray()));
@@ -163,11 +174,25 @@ describe('leaving a leg', () => {
     const arrived: { resolve: () => void } = { resolve: () => undefined };
     const { endpoint, seen } = await upstream('sglang', () => arrived.resolve());
     const remotes = client();
-    const leg = inferenceRequest('chat', {});
+    const leg = legOf(inferenceRequest('chat', {}), {});
     const subscription = remotes.run(endpoint, leg).subscribe();
     await new Promise<void>((resolve) => (arrived.resolve = resolve));
     subscription.unsubscribe();
     expect(await aborts(remotes, seen)).toMatchObject([{ path: '/abort_request', body: `{"rid":"${leg.id}"}` }]);
+  });
+
+  it('that is the client’s own request ends no other with its id', async () => {
+    const arrived: { resolve: () => void } = { resolve: () => undefined };
+    const { endpoint, seen } = await upstream('vllm', () => arrived.resolve());
+    const remotes = client();
+    const request = { ...generate(), isLeg: false };
+    const subscription = remotes.run(endpoint, request).subscribe();
+    await new Promise<void>((resolve) => (arrived.resolve = resolve));
+    subscription.unsubscribe();
+    const [abort] = await aborts(remotes, seen);
+    const id = String(seen[0]?.headers['x-request-id']);
+    expect(id).toMatch(new RegExp(`^${request.key}-`));
+    expect(abort?.body).toBe(`{"request_ids":["generate-tokens-${id}"]}`);
   });
 
   it('that takes too long tells the server', async () => {
@@ -192,6 +217,15 @@ describe('leaving a leg', () => {
     const { endpoint, seen } = await upstream('vllm', (_seen, response) => response.writeHead(status).end(body));
     const remotes = client();
     await all(remotes, endpoint, generate()).catch(() => undefined);
+    expect(await aborts(remotes, seen)).toEqual([]);
+  });
+
+  it('that is whole, although its connection stays open, tells nobody', async () => {
+    const { endpoint, seen } = await upstream('vllm', (_seen, response) => {
+      sse(response).write('data: {"choices":[{"index":0,"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n');
+    });
+    const remotes = client();
+    await all(remotes, endpoint, generate({ stream: true }));
     expect(await aborts(remotes, seen)).toEqual([]);
   });
 

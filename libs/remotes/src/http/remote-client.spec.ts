@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { firstValueFrom, lastValueFrom, toArray, type Observable, type Subscription } from 'rxjs';
+import { filter, firstValueFrom, lastValueFrom, tap, toArray, type Observable, type Subscription } from 'rxjs';
 import { parseEndpoint, type Endpoint } from '../endpoint.js';
 import { RemoteUnavailableError } from '../remote-unavailable.error.js';
 import { RemoteClient, type RemoteClientOptions } from './remote-client.js';
@@ -99,7 +99,7 @@ describe('RemoteClient.run', () => {
     const leg = inferenceRequest(
       'generate',
       { token_ids: [1, 2], odd: { kept: true } },
-      { id: 'leg-1', headers: { traceparent: 'tp' } },
+      { id: 'leg-1', headers: { traceparent: 'tp' }, isLeg: true },
     );
     const parts = await lastValueFrom(client().run(endpoint, leg).pipe(toArray()));
     expect(parts).toHaveLength(1);
@@ -114,6 +114,19 @@ describe('RemoteClient.run', () => {
       traceparent: 'tp',
     });
     expect(got.headers).not.toHaveProperty('authorization');
+  });
+
+  it('sends no id that a client chose for its own request: each run has a fresh one', async () => {
+    const ids: unknown[] = [];
+    const { endpoint } = await upstream((request, response) => {
+      ids.push(request.headers['x-request-id']);
+      response.end(WHOLE);
+    });
+    const request = inferenceRequest('completions', { prompt: 'x' }, { id: 'of-the-client' });
+    const remotes = client();
+    for (let run = 0; run < 2; run++) await lastValueFrom(remotes.run(endpoint, request));
+    for (const id of ids) expect(id).toMatch(new RegExp(`^${request.key}-[0-9a-f]{8}$`));
+    expect(new Set(ids).size).toBe(2);
   });
 
   it('sends the key of the endpoint, and no other', async () => {
@@ -169,6 +182,85 @@ describe('RemoteClient.run', () => {
       response.writeEarlyHints({ link: '</x>; rel=preload' }, () => response.end(WHOLE));
     });
     expect(bytesOf([await lastValueFrom(client().run(endpoint, json))]).toString()).toBe(WHOLE);
+  });
+});
+
+describe('a stream whose end mark has come', () => {
+  const LAST = Buffer.concat([FINISH, SSE_DONE]);
+  const head = (response: ServerResponse): ServerResponse => response.setHeader('content-type', 'text/event-stream');
+
+  it('is complete, and its connection is closed when the upstream keeps it open', async () => {
+    let left: Promise<unknown> | undefined;
+    const { endpoint } = await upstream((_request, response) => {
+      left = once(response, 'close');
+      head(response).write(LAST);
+    });
+    const { parts, error } = await outcome(client().run(endpoint, streamed));
+    expect(error).toBeUndefined();
+    expect(bytesOf(parts)).toEqual(LAST);
+    await left;
+  });
+
+  it('is complete, although the connection is reset or says more', async () => {
+    const { endpoint } = await upstream((_request, response) => {
+      head(response).write(LAST, () => {
+        response.write('data: {"error":{"message":"no"}}\n\n', () =>
+          setImmediate(() => response.socket?.resetAndDestroy()),
+        );
+      });
+    });
+    const { parts, error } = await outcome(client().run(endpoint, streamed));
+    expect(error).toBeUndefined();
+    expect(bytesOf(parts)).toEqual(LAST);
+  });
+
+  /** The ways in which the client's side may be done with it. */
+  const LEAVES: [string, (answer: Observable<ResponsePart>, valve: FlowValve) => Promise<unknown>][] = [
+    ['waits for its completion', (answer) => lastValueFrom(answer)],
+    ['leaves at the mark', (answer) => firstValueFrom(answer.pipe(filter((part) => bytesOf([part]).includes('DONE'))))],
+    ['takes no more behind the mark', (answer, valve) => lastValueFrom(answer.pipe(tap(() => valve.close())))],
+    [
+      'leaves at its completion',
+      (answer) =>
+        new Promise<void>((resolve, reject) => {
+          const subscription = answer.subscribe({
+            error: reject,
+            complete: () => queueMicrotask(() => resolve(subscription.unsubscribe())),
+          });
+        }),
+    ],
+  ];
+
+  it.each(LEAVES.flatMap(([way, leave]) => [0, 20].map((ms) => [way, ms, leave] as const)))(
+    'leaves a connection that is used again when the client %s and the upstream ends within %d ms',
+    async (_way, ms, leave) => {
+      const used: Socket[] = [];
+      const { endpoint, sockets } = await upstream((request, response) => {
+        used.push(request.socket);
+        if (request.method === 'GET') response.end('{}');
+        else if (ms === 0) head(response).end(LAST);
+        else head(response).write(LAST, () => setTimeout(() => response.end(), ms));
+      });
+      const remotes = client();
+      const valve = new FlowValve();
+      await leave(remotes.run(endpoint, { ...streamed, valve }), valve);
+      const [first] = used;
+      // When the end arrives here shows in nothing but this.
+      do {
+        await lastValueFrom(remotes.call(endpoint, { method: 'GET', path: '/' }));
+      } while (used.at(-1) !== first && first !== undefined && sockets.has(first));
+      expect(used.at(-1)).toBe(first);
+    },
+  );
+
+  it('does not delay the closing of the client', async () => {
+    const { endpoint, sockets } = await upstream((_request, response) => head(response).write(LAST));
+    const remotes = client();
+    await lastValueFrom(remotes.run(endpoint, streamed));
+    const began = performance.now();
+    await remotes.close();
+    await until(() => sockets.size === 0);
+    expect(performance.now() - began).toBeLessThan(800);
   });
 });
 
@@ -256,6 +348,19 @@ describe('an answer that breaks off', () => {
     expect(parts).toHaveLength(1);
     expect(error).toMatchObject({ reason: 'timeout', status: 504 });
     await Promise.all(left);
+  });
+
+  it('takes an event of 4 MiB, unless it is told otherwise', async () => {
+    const event = (length: number): string => `data: ${'x'.repeat(length - 8)}\n\n`;
+    const { endpoint } = await upstream(async (request, response) => {
+      const length = (await bodyOf(request)).includes('long') ? 5 * 1024 * 1024 : 4 * 1024 * 1024;
+      response.setHeader('content-type', 'text/event-stream');
+      response.end(Buffer.concat([Buffer.from(event(length)), FINISH, SSE_DONE]));
+    });
+    const remotes = client();
+    expect(await outcome(remotes.run(endpoint, streamed))).not.toHaveProperty('error');
+    const long = inferenceRequest('chat', { long: true, stream: true });
+    expect(await outcome(remotes.run(endpoint, long))).toMatchObject({ error: { code: 'bad_upstream_answer' } });
   });
 
   it('refuses more than its bounds, and leaves', async () => {
@@ -477,6 +582,27 @@ describe('back-pressure', () => {
     expect(state.written).toBeLessThan(EVENTS);
     expect(received).toBe(0);
     valve.open();
+    await done;
+    expect(received).toBe(EVENTS * EVENT.length + FINISH.length + SSE_DONE.length);
+  });
+
+  it('goes on when what another call has just read opens the valve', async () => {
+    const state = { written: 0, isBlocked: false };
+    const [paused, other] = [
+      await upstream(flood(state)),
+      await upstream((_request, response) => response.setHeader('content-type', 'application/json').end(WHOLE)),
+    ];
+    const valve = new FlowValve();
+    valve.close();
+    let received = 0;
+    const remote = client();
+    const done = new Promise<void>((resolve, reject) => {
+      remote
+        .run(paused.endpoint, inferenceRequest('chat', { stream: true }, { valve }))
+        .subscribe({ next: (part) => (received += bytesOf([part]).length), error: reject, complete: resolve });
+    });
+    await untilStuck(state);
+    await lastValueFrom(remote.run(other.endpoint, json).pipe(tap(() => valve.open())));
     await done;
     expect(received).toBe(EVENTS * EVENT.length + FINISH.length + SSE_DONE.length);
   });

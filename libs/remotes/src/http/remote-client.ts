@@ -3,6 +3,7 @@ import {
   FlowValve,
   jsonChunks,
   LEG_HEADER,
+  legOf,
   type InferenceRequest,
   type ResponsePart,
 } from '@baton/inference';
@@ -30,7 +31,7 @@ export interface RemoteClientOptions {
   readonly idleTimeoutMs?: number;
   /** Of an answer that is not streamed. Default 64 MiB. */
   readonly maxAnswerBytes?: number;
-  /** Of one event of a stream. Default 1 MiB. */
+  /** Of one event of a stream. Default 4 MiB. */
   readonly maxEventBytes?: number;
 }
 
@@ -59,16 +60,20 @@ export class RemoteClient {
     this.#bounds = {
       idleTimeoutMs: options.idleTimeoutMs ?? 30_000,
       maxAnswerBytes: options.maxAnswerBytes ?? 64 * 1024 * 1024,
-      maxEventBytes: options.maxEventBytes ?? 1024 * 1024,
+      maxEventBytes: options.maxEventBytes ?? 4 * 1024 * 1024,
     };
   }
 
   /**
    * Runs `leg` on `endpoint`, in its dialect. Cold; unsubscribing aborts the leg there: closes the connection, and tells
    * the server as well when its dialect has a call for that. An answer that says it failed, or is not whole, fails.
+   *
+   * @param request a leg, or the client's own request, which runs as a leg of its own: two clients may have chosen one id,
+   *   and what ends the one by its id must not end the other.
    */
-  run(endpoint: Endpoint, leg: InferenceRequest): Observable<ResponsePart> {
+  run(endpoint: Endpoint, request: InferenceRequest): Observable<ResponsePart> {
     return defer(() => {
+      const leg = request.isLeg ? request : legOf(request, request.body);
       const dialect = dialectOf(endpoint.dialect);
       const { path, body } = dialect.call(leg);
       const reading: AnswerReading = { choices: choiceCount(leg), translator: dialect.translator?.(leg) };
