@@ -10,7 +10,7 @@ import {
 import { RemoteUnavailableError, type LegSite } from '@baton/remotes';
 import { switchMap, tap, type Observable } from 'rxjs';
 import type { Handoff } from '../ledger/handoff.js';
-import { fallbackReason, isRecoverable } from './fallback.js';
+import { fallbackReason, isRecoverable, isRefusal } from './fallback.js';
 import { holdUntilPrefilled } from './hold-until-prefilled.js';
 import { onAnotherSite } from './on-another-site.js';
 import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
@@ -67,7 +67,7 @@ function insteadOfSplit(
   error: unknown,
 ): Observable<ResponsePart> | undefined {
   const instead = sites.withoutPrefill ?? sites.withoutDecode;
-  if (instead === undefined || !isRecoverable(error) || error.status < 500) return undefined;
+  if (instead === undefined || !isRecoverable(error) || isRefusal(error)) return undefined;
   observer.fellBack(fallbackReason(error));
   observer.failed(request, error);
   return instead(legOf(request, request.body)).pipe(joinAnswer(request, {}));

@@ -12,7 +12,7 @@ import type { LegSite } from '@baton/remotes';
 import { map, NEVER, of, startWith, switchAll, switchMap, type Observable } from 'rxjs';
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 import type { Handoff } from '../ledger/handoff.js';
-import { fallbackReason, isRecoverable } from './fallback.js';
+import { fallbackReason, isRecoverable, isRefusal } from './fallback.js';
 import { onAnotherSite } from './on-another-site.js';
 import { prefillAnswers } from './prefill-answers.js';
 import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
@@ -107,7 +107,7 @@ function insteadOfPrefill(
   { request, sites, observer }: SplitContext,
   error: unknown,
 ): Observable<Observable<ResponsePart>> | undefined {
-  if (sites.withoutPrefill === undefined || !isRecoverable(error) || error.status < 500) return undefined;
+  if (sites.withoutPrefill === undefined || !isRecoverable(error) || isRefusal(error)) return undefined;
   observer.fellBack(fallbackReason(error));
   observer.failed(request, error);
   return of(sites.withoutPrefill(legOf(request, request.body)).pipe(joinAnswer(request, {})));

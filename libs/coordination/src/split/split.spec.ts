@@ -442,9 +442,11 @@ describe('a serial split', () => {
       const { log } = run(undefined, { withoutPrefill });
       unavailable(at(prefill.legs, 0), 'failed', 500);
       expect(log).toEqual([text(LAST), 'complete']);
-      const refused = run(undefined, { withoutPrefill });
-      fail(at(prefill.legs, 1), new InferenceError('no', { status: 404 }));
-      expect(refused.log).toEqual([expect.objectContaining({ status: 404 })]);
+      [404, 501].forEach((status, index) => {
+        const refused = run(undefined, { withoutPrefill });
+        fail(at(prefill.legs, index + 1), new InferenceError('no', { status }));
+        expect(refused.log).toEqual([expect.objectContaining({ status })]);
+      });
       expect(withoutPrefill).toHaveBeenCalledTimes(1);
     });
 

@@ -10,7 +10,7 @@ import { timingsOf } from './timings.js';
 /** llama-server's OpenAI endpoints, which take its own fields too. */
 export const openAiOf = (engine: Engine, slots: Slots): OpenAiServer => ({
   engine,
-  echoes: false,
+  echoes: 'never',
   model: engine.options.model,
   idOf: (api) => `${api === 'chat' ? 'chatcmpl' : 'cmpl'}-${randomUUID().replaceAll('-', '')}`,
   promptsOf: (api, body) => (api === 'chat' ? [tokenize(chatPrompt(body))] : llamaPrompts(body).prompts),

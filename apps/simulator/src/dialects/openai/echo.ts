@@ -15,9 +15,10 @@ export const NO_ECHO: Echo = { text: '', logprobs: [] };
 
 /** The prompt, for a completion with `echo`; its first token has no logprob. */
 export function echoOf(server: OpenAiServer, api: OpenAiApi, { body }: InferenceAnswer, { job }: Run): Echo {
-  if (!server.echoes || api !== 'completions' || body['echo'] !== true) return NO_ECHO;
+  if (server.echoes === 'never' || api !== 'completions' || body['echo'] !== true) return NO_ECHO;
   const { promptIds, sampling } = job;
-  const tokens = sampling.logprobs === undefined ? [] : promptLogprobs(promptIds, sampling.logprobs);
+  const isTold = server.echoes === 'with logprobs' && sampling.logprobs !== undefined;
+  const tokens = isTold ? promptLogprobs(promptIds, sampling.logprobs) : [];
   return {
     text: detokenize(promptIds),
     logprobs: tokens.map((token, index) => token ?? { id: promptIds[index] ?? 0 }),

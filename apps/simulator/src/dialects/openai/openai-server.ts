@@ -19,8 +19,8 @@ export interface ToldChoice {
 export interface OpenAiServer {
   readonly engine: Engine;
   readonly model: string;
-  /** Whether completions may begin with their prompt (`echo`). */
-  readonly echoes: boolean;
+  /** Whether completions may begin with their prompt (`echo`), and whether its logprobs come with it. */
+  readonly echoes: 'with logprobs' | 'text' | 'never';
   /** The id of an answer. */
   idOf(api: OpenAiApi, answer: InferenceAnswer): string;
   /** The prompts of a request: one for chat. */

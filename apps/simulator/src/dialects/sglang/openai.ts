@@ -10,7 +10,7 @@ import { kvPartOf, sideSampling } from './kv-fields.js';
 /** SGLang's OpenAI endpoints. */
 export const openAiOf = (engine: Engine): OpenAiServer => ({
   engine,
-  echoes: true,
+  echoes: 'with logprobs',
   model: engine.options.model,
   idOf: (_, { body }) => ridOf(body),
   promptsOf: (api, body) => (api === 'chat' ? [tokenize(chatPrompt(body))] : promptsOf(body)),

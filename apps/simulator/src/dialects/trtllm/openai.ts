@@ -27,7 +27,8 @@ function assertStreamOptions(body: JsonObject): void {
 /** The endpoints of `trtllm-serve`, context and generation requests among them. */
 export class TrtLlmOpenAi implements OpenAiServer {
   readonly model: string;
-  readonly echoes = false;
+  /** Source: TensorRT-LLM `serve/postprocess_handlers.py`, completion_response_post_processor. */
+  readonly echoes = 'text';
 
   constructor(
     readonly engine: Engine,
