@@ -27,9 +27,20 @@ const project = (displayName, testMatch, setupFilesAfterEnv = []) => ({
   },
 });
 
+const WIRE = ['test/conformance', 'test/misbehaviour'];
+
 export default {
   projects: [
     project('unit', ['<rootDir>/libs/**/src/**/*.spec.ts', '<rootDir>/apps/**/src/**/*.spec.ts']),
-    project('e2e', ['<rootDir>/test/**/*.e2e-spec.ts'], ['<rootDir>/test/e2e-timeout.mjs']),
+    {
+      ...project('e2e', ['<rootDir>/test/**/*.e2e-spec.ts'], ['<rootDir>/test/e2e-timeout.mjs']),
+      testPathIgnorePatterns: WIRE.map((path) => `<rootDir>/${path}/`),
+    },
+    // Against simulators, which mostly wait: these run side by side, while the others have the machine to themselves.
+    project(
+      'wire',
+      WIRE.map((path) => `<rootDir>/${path}/**/*.e2e-spec.ts`),
+      ['<rootDir>/test/e2e-timeout.mjs'],
+    ),
   ],
 };

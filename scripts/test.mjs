@@ -23,6 +23,7 @@ const stages = {
     tool('dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', ...rooms]),
   types: () => tool('typescript/bin/tsc', ['-p', 'tsconfig.check.json']),
   unit: () => jest('unit', [], 10 * MINUTE_MS),
+  wire: () => jest('wire', ['--maxWorkers=2'], 60 * MINUTE_MS),
   e2e: () => jest('e2e', ['--runInBand'], 60 * MINUTE_MS),
 };
 

@@ -1,4 +1,4 @@
-import { joinAnswer, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import type { InferenceRequest, ResponsePart } from '@baton/inference';
 import type { Observable } from 'rxjs';
 import { LocalSite } from '../split/local-site.js';
 import type { DisaggregatedRequestManager, LocalExecution } from './disaggregated-request-manager.js';
