@@ -307,8 +307,8 @@ describe('what a client says of a handoff', () => {
       seen.push({ body, isLeg });
       return of(jsonPart({}));
     };
-    for (const headers of [{}, { 'x-baton-leg': '1' }])
-      await post(running, { ...FORGED, bootstrap_room: 7 }, { headers });
+    const marks: Record<string, string>[] = [{}, { 'x-baton-leg': '1' }];
+    for (const headers of marks) await post(running, { ...FORGED, bootstrap_room: 7 }, { headers });
     expect(seen).toEqual([
       { body: CLEAN, isLeg: false },
       { body: CLEAN, isLeg: false },
