@@ -1,13 +1,23 @@
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_LIST, CLOSE_LIST] = [0x7b, 0x7d, 0x5b, 0x5d];
 
+/** What JSON text may hold at most. */
+export interface JsonBounds {
+  /** Levels of nesting. */
+  readonly depthLimit: number;
+  /** Objects and lists together. */
+  readonly containerLimit: number;
+}
+
 /**
- * Whether JSON text is nested deeper than `limit` levels. Reads bytes, before anything is parsed: `JSON.parse`
- * takes a million brackets without complaint, and what walks the result then overflows the stack.
+ * What is too much of JSON text: its nesting, or its objects and lists. Reads bytes, before anything is parsed:
+ * `JSON.parse` takes a million brackets without complaint, and what walks the result then overflows the stack; eighteen
+ * million empty objects keep it busy for as many seconds.
  */
-export function isDeeperThan(json: Uint8Array, limit: number): boolean {
-  if (countUpTo(json, limit) <= limit) return false;
-  let depth = 0;
+export function jsonFault(json: Uint8Array, bounds: JsonBounds): 'too_deep' | 'too_many' | undefined {
+  const { depthLimit, containerLimit } = bounds;
+  if (countUpTo(json, Math.min(depthLimit, containerLimit)) <= Math.min(depthLimit, containerLimit)) return undefined;
+  let [depth, containers] = [0, 0];
   let isInString = false;
   for (let index = 0; index < json.length; index += 1) {
     const byte = json[index];
@@ -18,12 +28,14 @@ export function isDeeperThan(json: Uint8Array, limit: number): boolean {
       isInString = true;
     } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
       depth += 1;
-      if (depth > limit) return true;
+      containers += 1;
+      if (depth > depthLimit) return 'too_deep';
+      if (containers > containerLimit) return 'too_many';
     } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
       depth -= 1;
     }
   }
-  return false;
+  return undefined;
 }
 
 /**

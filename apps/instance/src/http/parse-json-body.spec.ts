@@ -1,7 +1,7 @@
 import { InferenceError, RawJson } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { isDeeperThan } from './json-depth.js';
+import { jsonFault } from './json-depth.js';
 import { parseJsonBody } from './parse-json-body.js';
 
 const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
@@ -78,20 +78,31 @@ describe('parseJsonBody, keeping large arrays', () => {
 
   it.each([
     [`{${LARGE},"a":${nested(64)}}`, 'json_too_deep'],
+    [`{${LARGE},"a":[${'{},'.repeat(500_000)}{}]}`, 'json_too_many_containers'],
     [`{${LARGE},"__proto__":{"a":1}}`, 'forbidden_key'],
     [`{"a":[{"\\u005f_proto__":1}],${LARGE}}`, 'forbidden_key'],
     [`{${LARGE},"constructor":{"prototype":{}}}`, 'forbidden_key'],
     [`{${LARGE},"a":\u0001}`, 'invalid_json'],
     [`{${LARGE}`, 'invalid_json'],
     [`\uFEFF\uFEFF{${LARGE}}`, 'invalid_json'],
-  ])('refuses the same (%#: %s)', async (text, code) => {
+  ])('refuses the same (%#)', async (text, code) => {
     const [kept, parsed] = [await refusal(text, KEPT), await refusal(text, PARSED)];
     expect(kept.code).toBe(code);
     expect(kept.toBody()).toEqual(parsed.toBody());
   });
 });
 
-describe('isDeeperThan', () => {
+const isDeeperThan = (json: Uint8Array, depthLimit: number): boolean =>
+  jsonFault(json, { depthLimit, containerLimit: Infinity }) === 'too_deep';
+
+describe('jsonFault', () => {
+  it('counts objects and lists, but not those in strings', () => {
+    const bounds = { depthLimit: 9, containerLimit: 3 };
+    expect(jsonFault(Buffer.from('{"a":[{}]}'), bounds)).toBeUndefined();
+    expect(jsonFault(Buffer.from('{"a":[{},{}]}'), bounds)).toBe('too_many');
+    expect(jsonFault(Buffer.from('{"a":"[[[[{{{{"}'), bounds)).toBeUndefined();
+  });
+
   it('does not count brackets in strings', () => {
     expect(isDeeperThan(Buffer.from(JSON.stringify({ a: '[[[[\\"[[[', b: ['{{{{"'] })), 2)).toBe(false);
   });

@@ -1,9 +1,12 @@
 import { InferenceError, invalidRequest, parseBody, parseJson } from '@baton/inference';
 import { isUtf8 } from 'node:buffer';
 import { findForbiddenKey, mayHoldForbiddenKey } from './forbidden-keys.js';
-import { isDeeperThan } from './json-depth.js';
+import { jsonFault } from './json-depth.js';
 
 const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
+
+/** Ten times what the longest conversation needs; parsing as many takes a quarter of a second. */
+const MAX_CONTAINERS = 500_000;
 
 /** How bodies are parsed. */
 export interface JsonBodyOptions {
@@ -23,8 +26,16 @@ export async function parseJsonBody(bytes: Buffer, options: JsonBodyOptions): Pr
   if (bytes.length === 0)
     throw invalidRequest('The request body is empty; it must be a JSON object.', null, 'empty_body');
   if (!isUtf8(bytes)) throw invalidRequest('The request body is not valid UTF-8.', null, 'invalid_json');
-  if (isDeeperThan(bytes, depthLimit)) {
+  const fault = jsonFault(bytes, { depthLimit, containerLimit: MAX_CONTAINERS });
+  if (fault === 'too_deep') {
     throw invalidRequest(`The request body is nested deeper than ${depthLimit} levels.`, null, 'json_too_deep');
+  }
+  if (fault === 'too_many') {
+    throw invalidRequest(
+      `The request body has more than ${MAX_CONTAINERS} objects and lists.`,
+      null,
+      'json_too_many_containers',
+    );
   }
   const parse = mayHoldForbiddenKey(bytes) ? parseSuspicious : parseJson;
   const hasMark = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);

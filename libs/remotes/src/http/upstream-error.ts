@@ -18,13 +18,16 @@ const CONNECT_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTU
 /** Statuses that say something about the request itself: the client may see the upstream's own words. */
 const CLIENT_FAULTS = new Set([400, 404, 409, 412, 413, 415, 422]);
 
+/** Of what an upstream says to the client, in characters. */
+const LONGEST_MESSAGE = 2_048;
+
 /** What an upstream status other than 2xx means. A redirect is never followed. */
 export function statusError(endpoint: string, status: number, body: Buffer): InferenceError {
   const text = body.toString('utf8');
   const said = readErrorBody(tryParse(text));
   const cause = new Error(`HTTP ${status} from ${endpoint}: ${(said?.message ?? text).slice(0, 256)}`);
   if (CLIENT_FAULTS.has(status) && said !== undefined)
-    return new InferenceError(said.message, { status, ...said, cause });
+    return new InferenceError(said.message.slice(0, LONGEST_MESSAGE), { status, ...said, cause });
   if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause, status);
   if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause, status);
   return upstreamError('remote_refused', `The remote instance refused the leg (HTTP ${status}).`);
