@@ -30,7 +30,7 @@ export class JoinedStream {
     this.#behindLead = this.#form.behindLead(this.#lead ?? NO_LEAD);
     this.#isDue = this.#lead !== undefined || share.promptLogprobs !== undefined;
     const fields = [...(sharesUsage(share) ? ['usage'] : []), ...(this.#lead ? this.#form.fieldsBehindLead : [])];
-    this.#scan = new EventScan([...HANDOFF_FIELDS, ...fields]);
+    this.#scan = scanFor(fields);
   }
 
   /** @param part whole events */
@@ -76,3 +76,13 @@ export class JoinedStream {
 }
 
 const NO_LEAD: AnswerLead = { completionTokens: 0 };
+
+/** A scan has tables of its own to build; there are as few as there are kinds of answers. */
+const scans = new Map<string, EventScan>();
+
+function scanFor(fields: readonly string[]): EventScan {
+  const key = fields.join();
+  const scan = scans.get(key) ?? new EventScan([...HANDOFF_FIELDS, ...fields]);
+  scans.set(key, scan);
+  return scan;
+}
