@@ -27,7 +27,7 @@ const project = (displayName, testMatch, setupFilesAfterEnv = []) => ({
   },
 });
 
-const WIRE = ['test/conformance', 'test/misbehaviour'];
+const WIRE = ['test/conformance', 'test/coordinator', 'test/misbehaviour'];
 
 export default {
   projects: [

@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { nothingHeld } from './support/coordinated-pair.js';
-import { eventually } from './support/eventually.js';
-import { InstanceProcess } from './support/instance-process.js';
-import { ask, FLOWS } from './support/requests.js';
-import { SimulatorProcess, type SimulatorFlags } from './support/simulator-process.js';
+import { nothingHeld } from '../support/coordinated-pair.js';
+import { eventually } from '../support/eventually.js';
+import { InstanceProcess } from '../support/instance-process.js';
+import { ask, FLOWS } from '../support/requests.js';
+import { SimulatorProcess, type SimulatorFlags } from '../support/simulator-process.js';
 
-const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const EXAMPLES = join(ROOT, 'examples');
 
 /** What of an example says which servers stand beside it. */

@@ -2,8 +2,8 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { APICallError, embed, generateText, streamText } from 'ai';
 import OpenAI, { APIUserAbortError, BadRequestError, InternalServerError, NotFoundError } from 'openai';
-import { nothingHeld, startCoordinatedPair, type CoordinatedPair } from './support/coordinated-pair.js';
-import { eventually } from './support/eventually.js';
+import { nothingHeld, startCoordinatedPair, type CoordinatedPair } from '../support/coordinated-pair.js';
+import { eventually } from '../support/eventually.js';
 
 const PROMPT = 'Tell me a story about a fox named Ivy and a silver key.';
 const messages = [{ role: 'user' as const, content: PROMPT }];
@@ -24,8 +24,10 @@ describe('clients of the field, unmodified, in front of a coordinator and two vL
   afterEach(async () => {
     await Promise.all([pair.prefill.misbehave([]), pair.decode.misbehave([])]);
     await nothingHeld([pair.prefill, pair.decode]);
-    expect(await pair.coordinator.metric('baton_handoffs_open')).toBe(0);
-    expect(await pair.coordinator.metric('baton_inflight_requests')).toBe(0);
+    await eventually('the coordinator holds nothing', async () => {
+      const metric = await pair.coordinator.metrics();
+      return metric('baton_handoffs_open') === 0 && metric('baton_inflight_requests') === 0;
+    });
     await Promise.all([pair.prefill.forget(), pair.decode.forget()]);
   });
 

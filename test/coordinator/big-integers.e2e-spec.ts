@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { nothingHeld, startCoordinatedPair } from './support/coordinated-pair.js';
-import { InstanceProcess } from './support/instance-process.js';
-import { Recorder } from './support/recorder.js';
-import { ask, FLOWS } from './support/requests.js';
+import { nothingHeld, startCoordinatedPair } from '../support/coordinated-pair.js';
+import { InstanceProcess } from '../support/instance-process.js';
+import { Recorder } from '../support/recorder.js';
+import { ask, FLOWS } from '../support/requests.js';
 
 type Api = (typeof FLOWS)[number]['api'];
 
