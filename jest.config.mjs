@@ -37,6 +37,7 @@ export default {
       testPathIgnorePatterns: WIRE.map((path) => `<rootDir>/${path}/`),
     },
     // Against simulators, which mostly wait: these run side by side, while the others have the machine to themselves.
+    project('faults', ['<rootDir>/test/faults/**/*.faults-spec.ts'], ['<rootDir>/test/e2e-timeout.mjs']),
     project(
       'wire',
       WIRE.map((path) => `<rootDir>/${path}/**/*.e2e-spec.ts`),

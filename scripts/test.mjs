@@ -24,6 +24,7 @@ const stages = {
   types: () => tool('typescript/bin/tsc', ['-p', 'tsconfig.check.json']),
   unit: () => jest('unit', [], 10 * MINUTE_MS),
   wire: () => jest('wire', ['--maxWorkers=2'], 60 * MINUTE_MS),
+  faults: () => jest('faults', ['--maxWorkers=2'], 60 * MINUTE_MS),
   e2e: () => jest('e2e', ['--runInBand'], 60 * MINUTE_MS),
 };
 

@@ -18,6 +18,7 @@ import {
 import { DEFAULT_PREFILL_TIMEOUT_MS, type CoordinationOptions, type PoolOptions } from './coordination.options.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
 import { AnswerRenderer } from './http/answer-renderer.js';
+import { Callers } from './http/callers.js';
 import { InFlight } from './http/in-flight.js';
 import { RequestCheck } from './http/request-check.js';
 import { HandoffLedger } from './ledger/handoff-ledger.js';
@@ -76,6 +77,7 @@ function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers:
     ...Object.values(connectors),
     ...MANAGERS,
     AnswerRenderer,
+    Callers,
     CoordinationObserver,
     Dispatcher,
     EndpointPickers,
@@ -115,6 +117,7 @@ function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers:
   exports: [
     AnswerRenderer,
     COORDINATION_OPTIONS,
+    Callers,
     CoordinationObserver,
     DECODE_POOL,
     Dispatcher,

@@ -11,6 +11,7 @@ export * from './coordination.options.js';
 export * from './dispatch/dispatcher.js';
 export type * from './dispatch/manager-settings.js';
 export * from './dispatch/policy-table.js';
+export * from './http/callers.js';
 export * from './http/client-gone.js';
 export * from './http/disaggregated.decorator.js';
 export * from './http/in-flight.js';

@@ -8,6 +8,7 @@ export * from './answers/prefill-answer.js';
 export type * from './answers/prefill-share.js';
 export * from './answers/rename-id.js';
 export * from './answers/truthful-events.js';
+export * from './caller.js';
 export * from './flow-valve.js';
 export * from './ids.js';
 export * from './inference-error.js';

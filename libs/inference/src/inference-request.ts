@@ -1,3 +1,4 @@
+import { ANONYMOUS, type Caller } from './caller.js';
 import { FlowValve } from './flow-valve.js';
 import { legId, newId } from './ids.js';
 import { isJsonObject, type JsonObject } from './json.js';
@@ -19,6 +20,10 @@ export interface InferenceRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** The client's headers by lower-case name, for policies to read. Never sent on. */
   readonly clientHeaders: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** Who sent it; of a leg that was made here, who sent the client's request. */
+  readonly caller: Caller;
+  /** When the whole answer has to be there, on the clock of `performance.now()`; undefined when nobody said. */
+  readonly deadlineMs: number | undefined;
   /** Whether the answer is a stream of server-sent events. */
   readonly stream: boolean;
   /** Whether somebody else coordinates it: every manager declines it and it runs on this instance. */
@@ -34,7 +39,7 @@ export const LEG_HEADER = 'x-baton-leg';
 export function inferenceRequest(
   api: InferenceApi,
   body: JsonObject,
-  options: Partial<Pick<InferenceRequest, 'id' | 'headers' | 'clientHeaders' | 'isLeg' | 'valve'>> = {},
+  options: Partial<Pick<InferenceRequest, 'id' | 'headers' | 'clientHeaders' | 'caller' | 'deadlineMs' | 'isLeg' | 'valve'>> = {},
 ): InferenceRequest {
   const key = newId();
   return {
@@ -44,6 +49,8 @@ export function inferenceRequest(
     body,
     headers: options.headers ?? {},
     clientHeaders: options.clientHeaders ?? {},
+    caller: options.caller ?? ANONYMOUS,
+    deadlineMs: options.deadlineMs,
     stream: body['stream'] === true,
     isLeg: options.isLeg === true || isLeg(body),
     valve: options.valve ?? new FlowValve(),
