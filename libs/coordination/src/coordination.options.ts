@@ -41,6 +41,18 @@ export interface CoordinationOptions {
   readonly releaseTimeoutMs?: number;
   /** How long a KV transfer under way may go on for a client that has gone. Default 30,000 ms. */
   readonly transferTimeoutMs?: number;
+  /**
+   * How long a prefill under way may go on for a client that has gone, where its answer, once it is made, could not be
+   * taken back otherwise. Then its leg is closed. Default 250 ms.
+   */
+  readonly abandonedPrefillMs?: number;
+  /** How long prefill instances keep KV that nobody takes. Default: as long as the connector's protocol does. */
+  readonly leaseMs?: number;
+  /**
+   * What is done with a handoff of which half the lease is over before D could be sent: the prefill is done again (once), or
+   * D reads the prompt itself. Default `prefill`.
+   */
+  readonly staleHandoff?: 'prefill' | 'plain';
   /** A client that takes nothing for this long is cut off. Default 30,000 ms. */
   readonly stallTimeoutMs?: number;
   /** Bytes of a stream that wait for a slow client before its sources are paused. Default 65,536. */
@@ -58,6 +70,7 @@ export interface LocalOptions {
 export const DEFAULT_PREFILL_TIMEOUT_MS = 60_000;
 export const DEFAULT_RELEASE_TIMEOUT_MS = 5_000;
 export const DEFAULT_TRANSFER_TIMEOUT_MS = 30_000;
+export const DEFAULT_ABANDONED_PREFILL_MS = 250;
 export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 export const DEFAULT_HIGH_WATER_BYTES = 65_536;
 export const DEFAULT_PICKER = 'static';

@@ -1,3 +1,4 @@
+export * from './connectors/cancellation.js';
 export * from './connectors/in-tree.js';
 export * from './connectors/kv-address-of.js';
 export * from './connectors/kv-connector.js';

@@ -1,5 +1,6 @@
 import type { InferenceApi, InferenceError, InferenceRequest } from '@baton/inference';
 import { Injectable } from '@nestjs/common';
+import type { Phase } from './connectors/cancellation.js';
 
 /** Why an answer ended. */
 export type StreamEndReason =
@@ -20,6 +21,11 @@ export type StreamEndReason =
   | 'upstream_truncated'
   | 'server_error'
   | 'drain';
+
+/**
+ * How a handoff ended: `taken` by a decode, `freed`, left to the end of its lease because nothing frees it, or not known.
+ */
+export type Settlement = 'taken' | 'freed' | 'lease_expired' | 'unknown';
 
 /**
  * Told what happens to requests; the place to hang metrics on. Replace it by a provider of your own for this
@@ -43,6 +49,15 @@ export class CoordinationObserver {
   noHandoff(): void {}
   /** A prefill's first token ended the answer, so that no decode was sent. */
   answeredByPrefill(): void {}
-  /** A handoff is owed no more: `taken` by a decode, `freed`, or `unknown` (its lease ends by itself). */
-  settled(_outcome: 'taken' | 'freed' | 'unknown'): void {}
+  /** A split answer was left before its end, by its client or because it was ended here (an abort, a drain). */
+  clientLeft(_phase: Phase): void {}
+  /**
+   * A handoff is owed no more.
+   *
+   * @param _strandedMs how long its KV was held for nobody: from the client's leaving to its end, in ms. Of a lease that is
+   *   left to end, up to that end.
+   */
+  settled(_settlement: Settlement, _strandedMs: number): void {}
+  /** Half the lease of a handoff was over before D could be sent, so that it was not used. */
+  stale(): void {}
 }

@@ -86,4 +86,19 @@ export class CoordinationConfig {
 
   @Milliseconds('How long a KV transfer may go on for a client that has gone, in ms')
   readonly transferTimeoutMs: number = 30_000;
+
+  @Milliseconds('How long a prefill may go on for a client that has gone, so that its KV can be freed, in ms', 0)
+  readonly abandonedPrefillMs: number = 250;
+
+  @Milliseconds(
+    "How long prefill instances keep KV that nobody takes, in ms; 0 takes the default of the connector's engine",
+    0,
+  )
+  readonly leaseMs: number = 0;
+
+  @Choice('With a handoff of which half the lease is over: prefill again (once), or plain: D reads the prompt', [
+    'prefill',
+    'plain',
+  ])
+  readonly staleHandoff: 'prefill' | 'plain' = 'prefill';
 }

@@ -4,11 +4,12 @@ import { engineEndpoint } from './engine-endpoint.js';
 
 /** What coordination needs to know of the configuration. */
 export function coordinationOptions({ coordination, engine, kv, server }: InstanceConfig): CoordinationOptions {
-  const { connector, retryBudgetPercent, retryBudgetPerSecond, ...rest } = coordination;
+  const { connector, retryBudgetPercent, retryBudgetPerSecond, leaseMs, ...rest } = coordination;
   return {
     ...rest,
     connector: connector || undefined,
     kvPeers: kv.peers,
+    ...(leaseMs === 0 ? {} : { leaseMs }),
     local: {
       isAvailable: engine.kind !== 'none',
       ...(engine.kind === 'http' ? { endpoint: engineEndpoint(engine) } : {}),

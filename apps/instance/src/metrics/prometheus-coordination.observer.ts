@@ -1,4 +1,4 @@
-import { CoordinationObserver, ManagerRegistry, type StreamEndReason } from '@baton/coordination';
+import { CoordinationObserver, ManagerRegistry, type Settlement, type StreamEndReason } from '@baton/coordination';
 import type { InferenceApi } from '@baton/inference';
 import type { UnavailableReason } from '@baton/remotes';
 import { Inject, Injectable } from '@nestjs/common';
@@ -76,7 +76,7 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
     this.#fellBack.inc({ reason });
   }
 
-  override settled(outcome: 'taken' | 'freed' | 'unknown'): void {
+  override settled(outcome: Settlement): void {
     this.#settled.inc({ outcome });
   }
 
@@ -95,7 +95,7 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
   /** A series that appears with its first event looks to Prometheus as if nothing had happened. */
   #showZeros(): void {
     for (const api of ['completions', 'chat', 'generate'] satisfies InferenceApi[]) this.#started.inc({ api }, 0);
-    for (const outcome of ['taken', 'freed', 'unknown']) this.#settled.inc({ outcome }, 0);
+    for (const outcome of ['taken', 'freed', 'lease_expired', 'unknown']) this.#settled.inc({ outcome }, 0);
     for (const reason of END_REASONS) this.#ended.inc({ reason }, 0);
     for (const reason of FALLBACK_REASONS) this.#fellBack.inc({ reason }, 0);
     for (const counter of Object.values(this.#retried)) for (const reason of RETRY_REASONS) counter.inc({ reason }, 0);

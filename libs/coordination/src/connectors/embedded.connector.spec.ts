@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EMPTY, lastValueFrom } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import { EmbeddedKvConnector } from './embedded.connector.js';
 import type { ReleaseMeans } from './kv-connector.js';
 import { sideChannelOf } from './side-channel-of.js';
@@ -61,7 +62,8 @@ it('waits for P, and frees what nobody took', () => {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'close' },
+    leaseMs: 30_000,
+    cancellation: serialPlan({ prefilling: 'await_answer', gap: 'release', transferring: 'close' }),
   });
 });
 

@@ -11,6 +11,7 @@ import { Inject } from '@nestjs/common';
 import { catchError, defer, EMPTY, ignoreElements, map, of, tap, type Observable } from 'rxjs';
 import { COORDINATION_OPTIONS, REMOTE_CLIENT } from '../coordination.constants.js';
 import type { CoordinationOptions } from '../coordination.options.js';
+import { serialPlan } from './cancellation.js';
 import {
   NamedKvConnector,
   type HandoffDescriptor,
@@ -57,7 +58,8 @@ export class EmbeddedKvConnector implements KvConnector {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'close' },
+    leaseMs: 30_000,
+    cancellation: serialPlan({ prefilling: 'await_answer', gap: 'release', transferring: 'close' }),
   };
 
   /** What endpoints answered, by origin; as many as there are endpoints. */
@@ -79,7 +81,8 @@ export class EmbeddedKvConnector implements KvConnector {
 
   handoffOf(answer: JsonObject | undefined): HandoffDescriptor | undefined {
     const params = answer && pullParams(answer, 'embedded', 'nixl');
-    return params && { params };
+    const leaseMs = params?.['lease_ms'];
+    return params && { params, ...(typeof leaseMs === 'number' ? { leaseMs } : {}) };
   }
 
   decodeLeg(request: InferenceRequest, handoff: HandoffDescriptor | undefined): InferenceRequest {

@@ -3,6 +3,7 @@ import type { LegSite } from '@baton/remotes';
 import { applyDecorators, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { Observable } from 'rxjs';
+import type { CancellationPlan } from './cancellation.js';
 
 /** The KV cache that a prefill leaves (or will leave) for a decode. */
 export interface HandoffDescriptor {
@@ -10,10 +11,12 @@ export interface HandoffDescriptor {
   readonly params: JsonObject;
   /** What else the connector needs for D's leg; never sent as it is. */
   readonly notes?: JsonObject;
+  /** How long P keeps it, where P's answer says so; else as in {@link KvContract.leaseMs}. */
+  readonly leaseMs?: number;
 }
 
-/** What became of the KV of a handoff: freed for sure, or not known (its lease ends by itself). */
-export type ReleaseOutcome = 'freed' | 'unknown';
+/** What became of the KV of a handoff: freed for sure, held until its lease ends for sure, or not known. */
+export type ReleaseOutcome = 'freed' | 'held' | 'unknown';
 
 /** How a protocol behaves, so that nobody has to ask for its name. */
 export interface KvContract {
@@ -23,13 +26,13 @@ export interface KvContract {
   readonly decoder: 'deferred' | 'first';
   /** Whether P's answer may be the client's: its first token ended it, and nothing is left waiting for a D. */
   readonly prefillMayAnswer: boolean;
-  /** What is done when the client leaves. While a serial prefill runs, closing it is enough for every engine. */
-  readonly leaving: {
-    /** P has answered and D is not sent: `release` asks the connector to free the KV, `nothing` means none is held. */
-    readonly gap: 'release' | 'nothing';
-    /** D is sent and has not answered: `close` its leg at once (then as in the gap), or `finish` the transfer first. */
-    readonly transferring: 'close' | 'finish';
-  };
+  /** Who owns the KV in each phase, and what frees it when the client leaves then. The ledger carries it out. */
+  readonly cancellation: CancellationPlan;
+  /**
+   * How long P keeps the KV that nobody takes, by default of its engine, in ms. Undefined: P keeps none, or until it needs
+   * the room.
+   */
+  readonly leaseMs?: number;
 }
 
 /** The two sides of a request, as far as they are chosen. */

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EMPTY, lastValueFrom } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import { LmCacheKvConnector } from './lmcache.connector.js';
 
 const client = new RemoteClient();
@@ -113,7 +114,7 @@ it('waits for P, to which D is named first, and holds nothing', async () => {
     order: 'serial',
     decoder: 'first',
     prefillMayAnswer: true,
-    leaving: { gap: 'nothing', transferring: 'close' },
+    cancellation: serialPlan({ prefilling: 'close', gap: 'nothing', transferring: 'close' }),
   });
   expect(await lastValueFrom(connector.release())).toBe('unknown');
 });

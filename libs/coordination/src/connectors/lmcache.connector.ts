@@ -10,6 +10,7 @@ import { callJson, RemoteClient, type LegSite } from '@baton/remotes';
 import { Inject } from '@nestjs/common';
 import { defer, map, of, type Observable } from 'rxjs';
 import { PREFILL_CLIENT } from '../coordination.constants.js';
+import { serialPlan } from './cancellation.js';
 import { kvAddressOf, kvAddressRequired } from './kv-address-of.js';
 import {
   NamedKvConnector,
@@ -49,7 +50,7 @@ export class LmCacheKvConnector implements KvConnector {
     order: 'serial',
     decoder: 'first',
     prefillMayAnswer: true,
-    leaving: { gap: 'nothing', transferring: 'close' },
+    cancellation: serialPlan({ prefilling: 'close', gap: 'nothing', transferring: 'close' }),
   };
 
   constructor(@Inject(PREFILL_CLIENT) private readonly client: RemoteClient) {}

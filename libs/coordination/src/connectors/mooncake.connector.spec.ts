@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { EMPTY, lastValueFrom, Observable, throwError } from 'rxjs';
+import { concurrentPlan } from './cancellation.js';
 import { MooncakeKvConnector } from './mooncake.connector.js';
 
 const client = new RemoteClient();
@@ -104,7 +105,8 @@ it('sends both legs at once, and finishes a transfer under way', () => {
     order: 'concurrent',
     decoder: 'first',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'finish' },
+    leaseMs: 480_000,
+    cancellation: concurrentPlan({ gap: 'decode_and_cancel' }),
   });
 });
 

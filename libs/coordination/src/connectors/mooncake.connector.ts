@@ -4,6 +4,7 @@ import { Inject } from '@nestjs/common';
 import { randomInt } from 'node:crypto';
 import { defer, map, type Observable } from 'rxjs';
 import { PREFILL_CLIENT } from '../coordination.constants.js';
+import { concurrentPlan } from './cancellation.js';
 import { kvServer } from './kv-address-of.js';
 import {
   NamedKvConnector,
@@ -41,7 +42,8 @@ export class MooncakeKvConnector implements KvConnector {
     order: 'concurrent',
     decoder: 'first',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'finish' },
+    leaseMs: 480_000,
+    cancellation: concurrentPlan({ gap: 'decode_and_cancel' }),
   };
 
   constructor(@Inject(PREFILL_CLIENT) private readonly client: RemoteClient) {}

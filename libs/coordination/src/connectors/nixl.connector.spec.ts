@@ -8,6 +8,7 @@ import {
 import { ConnectorMismatchError } from '@baton/remotes';
 import { describe, expect, it, jest } from '@jest/globals';
 import { EMPTY, lastValueFrom, Observable, throwError } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import { NixlKvConnector } from './nixl.connector.js';
 
 const connector = new NixlKvConnector();
@@ -81,7 +82,8 @@ it('waits for P, and has a D take the KV also of a client that has gone', () => 
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'finish' },
+    leaseMs: 30_000,
+    cancellation: serialPlan({ prefilling: 'await_answer', gap: 'decode_and_cancel', transferring: 'finish' }),
   });
 });
 

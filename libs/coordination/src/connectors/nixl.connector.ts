@@ -1,5 +1,6 @@
 import { legOf, type InferenceRequest, type JsonObject } from '@baton/inference';
 import type { Observable } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import {
   NamedKvConnector,
   type HandoffDescriptor,
@@ -42,7 +43,8 @@ export class NixlKvConnector implements KvConnector {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'finish' },
+    leaseMs: 30_000,
+    cancellation: serialPlan({ prefilling: 'await_answer', gap: 'decode_and_cancel', transferring: 'finish' }),
   };
 
   prefillLeg(request: InferenceRequest): InferenceRequest {

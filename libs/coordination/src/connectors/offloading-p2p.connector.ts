@@ -1,5 +1,6 @@
 import { legOf, newId, type InferenceRequest, type JsonObject } from '@baton/inference';
 import { defer, of, type Observable } from 'rxjs';
+import { concurrentPlan } from './cancellation.js';
 import { kvAddressOf } from './kv-address-of.js';
 import {
   NamedKvConnector,
@@ -34,7 +35,8 @@ export class OffloadingP2pKvConnector implements KvConnector {
     order: 'concurrent',
     decoder: 'first',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'finish' },
+    leaseMs: 60_000,
+    cancellation: concurrentPlan({ gap: 'decode_and_cancel' }),
   };
 
   rendezvous(_request: InferenceRequest, { prefill }: LegSites): Observable<JsonObject> {

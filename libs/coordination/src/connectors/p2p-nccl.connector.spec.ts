@@ -2,6 +2,7 @@ import { inferenceRequest, type InferenceApi, type JsonObject } from '@baton/inf
 import { parseEndpoint, type LegSite } from '@baton/remotes';
 import { describe, expect, it } from '@jest/globals';
 import { EMPTY, lastValueFrom } from 'rxjs';
+import { concurrentPlan } from './cancellation.js';
 import { P2pNcclKvConnector } from './p2p-nccl.connector.js';
 
 const connector = new P2pNcclKvConnector();
@@ -57,7 +58,7 @@ it('sends both legs at once, and finishes a transfer under way', async () => {
     order: 'concurrent',
     decoder: 'first',
     prefillMayAnswer: false,
-    leaving: { gap: 'nothing', transferring: 'finish' },
+    cancellation: concurrentPlan({ gap: 'nothing' }),
   });
   expect(await lastValueFrom(connector.release())).toBe('unknown');
 });

@@ -1,6 +1,7 @@
 import { legOf, newId, type InferenceRequest, type JsonObject } from '@baton/inference';
 import type { KvAddress } from '@baton/remotes';
 import { defer, of, type Observable } from 'rxjs';
+import { concurrentPlan } from './cancellation.js';
 import { kvAddressOf } from './kv-address-of.js';
 import {
   NamedKvConnector,
@@ -31,7 +32,7 @@ export class P2pNcclKvConnector implements KvConnector {
     order: 'concurrent',
     decoder: 'first',
     prefillMayAnswer: false,
-    leaving: { gap: 'nothing', transferring: 'finish' },
+    cancellation: concurrentPlan({ gap: 'nothing' }),
   };
 
   rendezvous(_request: InferenceRequest, { prefill, decode }: LegSites): Observable<JsonObject> {

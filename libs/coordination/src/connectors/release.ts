@@ -1,4 +1,5 @@
 import { FlowValve, type InferenceRequest } from '@baton/inference';
+import { RemoteUnavailableError } from '@baton/remotes';
 import { catchError, defaultIfEmpty, map, of, take, type Observable } from 'rxjs';
 import type { ReleaseMeans, ReleaseOutcome } from './kv-connector.js';
 import { prefillBody } from './leg-edits.js';
@@ -10,11 +11,17 @@ import { prefillBody } from './leg-edits.js';
  */
 export function decodeAndCancel(leg: InferenceRequest, means: ReleaseMeans): Observable<ReleaseOutcome> {
   const body = prefillBody(leg.api, leg.body);
-  // A valve of its own: that of the request may be closed for good, since its client has gone.
-  return means.decode({ ...leg, body, stream: false, valve: new FlowValve() }).pipe(
+  // A valve of its own: that of the request may be closed for good, since its client has gone. The client's deadline is not
+  // for the KV.
+  return means.decode({ ...leg, body, stream: false, valve: new FlowValve(), deadlineMs: undefined }).pipe(
     take(1),
     map((): ReleaseOutcome => 'freed'),
     defaultIfEmpty<ReleaseOutcome, ReleaseOutcome>('unknown'),
-    catchError(() => of<ReleaseOutcome>('unknown')),
+    // Never reached: no D has it, and P keeps it.
+    catchError((error: unknown) => of<ReleaseOutcome>(isUnreached(error) ? 'held' : 'unknown')),
   );
+}
+
+function isUnreached(error: unknown): boolean {
+  return error instanceof RemoteUnavailableError && ['no_endpoint', 'connect', 'busy'].includes(error.reason);
 }

@@ -2,6 +2,7 @@ import { inferenceRequest, type InferenceApi, type JsonObject } from '@baton/inf
 import { parseEndpoint, type LegSite } from '@baton/remotes';
 import { describe, expect, it } from '@jest/globals';
 import { EMPTY, lastValueFrom } from 'rxjs';
+import { concurrentPlan } from './cancellation.js';
 import { SglangKvConnector } from './sglang.connector.js';
 
 const connector = new SglangKvConnector();
@@ -44,7 +45,8 @@ it('sends both legs at once, and finishes a transfer under way', () => {
     order: 'concurrent',
     decoder: 'first',
     prefillMayAnswer: false,
-    leaving: { gap: 'nothing', transferring: 'finish' },
+    leaseMs: 300_000,
+    cancellation: concurrentPlan({ gap: 'nothing' }),
   });
 });
 

@@ -1,6 +1,7 @@
 import { legOf, type InferenceRequest, type JsonObject } from '@baton/inference';
 import { randomBytes } from 'node:crypto';
 import { defer, of, type Observable } from 'rxjs';
+import { concurrentPlan } from './cancellation.js';
 import { kvAddressOf } from './kv-address-of.js';
 import {
   NamedKvConnector,
@@ -36,7 +37,8 @@ export class SglangKvConnector implements KvConnector {
     order: 'concurrent',
     decoder: 'first',
     prefillMayAnswer: false,
-    leaving: { gap: 'nothing', transferring: 'finish' },
+    leaseMs: 300_000,
+    cancellation: concurrentPlan({ gap: 'nothing' }),
   };
 
   rendezvous(_request: InferenceRequest, { prefill }: LegSites): Observable<JsonObject> {

@@ -1,6 +1,7 @@
 import { inferenceRequest, type InferenceApi, type JsonObject } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
 import { lastValueFrom } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import { SharedStorageKvConnector } from './shared-storage.connector.js';
 
 const connector = new SharedStorageKvConnector();
@@ -64,7 +65,7 @@ it('waits for P, whose answer may be all, and holds nothing', async () => {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: true,
-    leaving: { gap: 'nothing', transferring: 'close' },
+    cancellation: serialPlan({ prefilling: 'close', gap: 'nothing', transferring: 'close' }),
   });
   expect(await lastValueFrom(connector.release())).toBe('freed');
 });

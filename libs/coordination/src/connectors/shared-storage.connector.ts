@@ -1,5 +1,6 @@
 import { legOf, type InferenceRequest } from '@baton/inference';
 import { of, type Observable } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import {
   NamedKvConnector,
   type HandoffDescriptor,
@@ -25,7 +26,7 @@ export class SharedStorageKvConnector implements KvConnector {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: true,
-    leaving: { gap: 'nothing', transferring: 'close' },
+    cancellation: serialPlan({ prefilling: 'close', gap: 'nothing', transferring: 'close' }),
   };
 
   prefillLeg(request: InferenceRequest): InferenceRequest {

@@ -1,6 +1,7 @@
 import { inferenceRequest, type InferenceApi, type InferenceRequest, type JsonObject } from '@baton/inference';
 import { describe, expect, it, jest } from '@jest/globals';
 import { EMPTY, lastValueFrom, Observable, throwError } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import { TrtllmKvConnector } from './trtllm.connector.js';
 
 const connector = new TrtllmKvConnector();
@@ -52,7 +53,8 @@ it('waits for P, whose answer may be all, and has a D take the KV also of a clie
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: true,
-    leaving: { gap: 'release', transferring: 'finish' },
+    leaseMs: 60_000,
+    cancellation: serialPlan({ prefilling: 'await_answer', gap: 'decode_and_cancel', transferring: 'finish' }),
   });
 });
 

@@ -8,6 +8,7 @@ import {
 } from '@baton/inference';
 import { randomBytes } from 'node:crypto';
 import type { Observable } from 'rxjs';
+import { serialPlan } from './cancellation.js';
 import {
   NamedKvConnector,
   type HandoffDescriptor,
@@ -47,7 +48,8 @@ export class TrtllmKvConnector implements KvConnector {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: true,
-    leaving: { gap: 'release', transferring: 'finish' },
+    leaseMs: 60_000,
+    cancellation: serialPlan({ prefilling: 'await_answer', gap: 'decode_and_cancel', transferring: 'finish' }),
   };
 
   prefillLeg(request: InferenceRequest): InferenceRequest {

@@ -1,6 +1,7 @@
 import { inferenceRequest, type JsonObject } from '@baton/inference';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { EMPTY, NEVER, Observable, of, Subject, throwError } from 'rxjs';
+import { serialPlan } from '../connectors/cancellation.js';
 import type {
   HandoffDescriptor,
   KvConnector,
@@ -18,11 +19,12 @@ const means: ReleaseMeans = { request: inferenceRequest('chat', {}), decode: () 
 /** A connector of which only the release is asked. */
 class ReleasingConnector implements KvConnector {
   readonly released: HandoffDescriptor[] = [];
-  readonly contract: KvContract = {
+  contract: KvContract = {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'close' },
+    leaseMs: 30_000,
+    cancellation: serialPlan({ prefilling: 'await_answer', gap: 'release', transferring: 'close' }),
   };
   constructor(private readonly outcome: () => Observable<ReleaseOutcome>) {}
   release(handoff: HandoffDescriptor): Observable<ReleaseOutcome> {
@@ -75,7 +77,7 @@ describe('HandoffLedger', () => {
     subscription.unsubscribe();
     expect(connector.released).toEqual([descriptor]);
     expect(ledger.open).toBe(0);
-    expect(settled.mock.calls).toEqual([['freed']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
   });
 
   it('is settled by the first part of a decode, and releases nothing then', () => {
@@ -93,7 +95,7 @@ describe('HandoffLedger', () => {
     expect(ledger.open).toBe(0);
     leave();
     expect(connector.released).toEqual([]);
-    expect(settled.mock.calls).toEqual([['taken']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['taken']);
   });
 
   it.each([
@@ -129,7 +131,7 @@ describe('HandoffLedger', () => {
     handoff.void();
     leave();
     expect(connector.released).toEqual([]);
-    expect(settled.mock.calls).toEqual([['freed']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
   });
 
   it('bounds a release that hangs, gives it up, and books it as unknown', () => {
@@ -141,7 +143,7 @@ describe('HandoffLedger', () => {
     expect(settled).not.toHaveBeenCalled();
     jest.advanceTimersByTime(1);
     expect(ledger.open).toBe(0);
-    expect(settled.mock.calls).toEqual([['unknown']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['unknown']);
     expect(givenUp).toHaveBeenCalledTimes(1);
   });
 
@@ -158,13 +160,45 @@ describe('HandoffLedger', () => {
     const { leave } = owe(new ReleasingConnector(outcome));
     expect(leave).not.toThrow();
     expect(ledger.open).toBe(0);
-    expect(settled.mock.calls).toEqual([['unknown']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['unknown']);
   });
 
   it('takes the first word of a release for its outcome, and asks no further', () => {
     const { leave } = owe(new ReleasingConnector(() => of<ReleaseOutcome[]>('freed', 'unknown')));
     leave();
-    expect(settled.mock.calls).toEqual([['freed']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
+  });
+
+  it('books for how long KV was held for nobody', () => {
+    const outcome = new Subject<ReleaseOutcome>();
+    const { leave } = owe(new ReleasingConnector(() => outcome));
+    jest.advanceTimersByTime(500);
+    expect(ledger.oldestAgeMs).toBe(500);
+    leave();
+    jest.advanceTimersByTime(300);
+    outcome.next('freed');
+    expect(settled.mock.calls).toEqual([['freed', 300]]);
+    expect(ledger.oldestAgeMs).toBe(0);
+  });
+
+  it('books the end of the lease for KV that nothing frees', () => {
+    const { leave } = owe(new ReleasingConnector(() => of('held')));
+    jest.advanceTimersByTime(10_000);
+    leave();
+    expect(settled.mock.calls).toEqual([['lease_expired', 20_000]]);
+  });
+
+  it('sends no D to take what may be freed under it', () => {
+    const connector = new ReleasingConnector(() => of('freed'));
+    connector.contract = {
+      ...connector.contract,
+      cancellation: serialPlan({ prefilling: 'close', gap: 'decode_and_cancel', transferring: 'close' }),
+    };
+    const { leave } = owe(connector);
+    jest.advanceTimersByTime(15_001);
+    leave();
+    expect(connector.released).toEqual([]);
+    expect(settled.mock.calls).toEqual([['lease_expired', 14_999]]);
   });
 
   it('keeps its releases apart', () => {

@@ -10,32 +10,48 @@ import {
   firstValueFrom,
   Observable,
   of,
+  share,
   take,
+  tap,
   timeout,
+  timer,
 } from 'rxjs';
 import type { HandoffDescriptor, KvConnector, ReleaseMeans, ReleaseOutcome } from '../connectors/kv-connector.js';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import {
+  DEFAULT_ABANDONED_PREFILL_MS,
   DEFAULT_RELEASE_TIMEOUT_MS,
   DEFAULT_TRANSFER_TIMEOUT_MS,
   type CoordinationOptions,
 } from '../coordination.options.js';
-import { CoordinationObserver } from '../observer.js';
+import { CoordinationObserver, type Settlement } from '../observer.js';
 import { Handoff } from './handoff.js';
 
 /** Long enough for D to know of the request and fetch the KV of a long prompt, when nothing tells that it has. */
 const UNSEEN_TRANSFER_MS = 2_000;
-const FREED: ReleaseOutcome = 'freed';
+
+/** What a prefill is asked whose client has left before it has answered. */
+export interface AbandonedPrefill<T> {
+  /** Whether an answer may be under way. Called once, when the client leaves. */
+  mayAnswer(): boolean;
+  /** What its answer, which came late, leaves behind; undefined when nothing. */
+  leaves(answer: T): { readonly means: ReleaseMeans; readonly descriptor: HandoffDescriptor } | undefined;
+}
 
 /**
  * Who owes which KV. The one thing that outlives a request: when a client leaves between prefill and decode, the
- * teardown hands the KV to this ledger, which frees it under its own bounds and books the outcome.
+ * teardown hands the KV to this ledger, which carries out the connector's cancellation plan under its own bounds and books
+ * the outcome.
  */
 @Injectable()
 export class HandoffLedger implements BeforeApplicationShutdown {
+  /** What has to be settled before the process may end: handoffs that are owed, and prefills that were left. */
   readonly #open = new BehaviorSubject(0);
+  readonly #owed = new Set<Handoff>();
   readonly #releaseTimeoutMs: number;
   readonly #transferTimeoutMs: number;
+  readonly #abandonedPrefillMs: number;
+  readonly #leaseMs: number | undefined;
 
   constructor(
     private readonly observer: CoordinationObserver,
@@ -43,23 +59,40 @@ export class HandoffLedger implements BeforeApplicationShutdown {
   ) {
     this.#releaseTimeoutMs = options.releaseTimeoutMs ?? DEFAULT_RELEASE_TIMEOUT_MS;
     this.#transferTimeoutMs = options.transferTimeoutMs ?? DEFAULT_TRANSFER_TIMEOUT_MS;
+    this.#abandonedPrefillMs = options.abandonedPrefillMs ?? DEFAULT_ABANDONED_PREFILL_MS;
+    this.#leaseMs = options.leaseMs;
   }
 
-  /** Handoffs that are owed or being released now. */
+  /** Handoffs that are owed or being released now, and prefills that may still answer for a client that has gone. */
   get open(): number {
     return this.#open.value;
   }
 
+  /** How long the oldest handoff has been owed, in ms; 0 when none is. */
+  get oldestAgeMs(): number {
+    // Insertion order is age: one that is said anew keeps its place, which errs by one attempt.
+    for (const { ageMs } of this.#owed) return ageMs;
+    return 0;
+  }
+
   /**
    * A resource: the handoff of `descriptor` (or one that is said later, {@link Handoff.is}), owed from then until a
-   * decode took it. Unsubscribed before that, its KV is freed as the connector's contract says.
+   * decode took it. Unsubscribed before that, its KV is freed as the connector's plan says.
    */
   owe(connector: KvConnector, means: ReleaseMeans, descriptor?: HandoffDescriptor): Observable<Handoff> {
+    const { cancellation, leaseMs } = connector.contract;
     return new Observable((subscriber) => {
-      const handoff = new Handoff(connector.contract.leaving.transferring === 'finish', {
-        onOwed: () => this.#open.next(this.open + 1),
-        onTaken: () => this.#settle('taken'),
-      });
+      const handoff: Handoff = new Handoff(
+        cancellation.transferring.action === 'finish',
+        this.#leaseMs ?? leaseMs ?? Infinity,
+        {
+          onOwed: () => {
+            this.#owed.add(handoff);
+            this.#open.next(this.open + 1);
+          },
+          onTaken: () => this.#settle(handoff, 'taken'),
+        },
+      );
       if (descriptor !== undefined) handoff.is(descriptor);
       subscriber.add(() => {
         if (handoff.descriptor !== undefined && !handoff.isTaken) {
@@ -67,6 +100,34 @@ export class HandoffLedger implements BeforeApplicationShutdown {
         }
       });
       subscriber.next(handoff);
+    });
+  }
+
+  /**
+   * Passes the answer of a serial prefill through. Left before it has come, the prefill gets a short while to answer all the
+   * same: an answer that is under way when its leg is closed is lost, and with it the only name of the KV that P keeps. What
+   * comes late is owed and freed; what does not come is closed.
+   */
+  awaiting<T>(prefill: Observable<T>, connector: KvConnector, abandoned: AbandonedPrefill<T>): Observable<T> {
+    if (connector.contract.cancellation.prefilling.action !== 'await_answer') return prefill;
+    return defer(() => {
+      let isLeft = false;
+      return prefill.pipe(
+        tap((answer) => {
+          const left = isLeft ? abandoned.leaves(answer) : undefined;
+          if (left !== undefined) this.owe(connector, left.means, left.descriptor).subscribe().unsubscribe();
+        }),
+        finalize(() => {
+          if (isLeft) this.#open.next(this.open - 1);
+        }),
+        share({
+          resetOnRefCountZero: () => {
+            isLeft = true;
+            this.#open.next(this.open + 1);
+            return abandoned.mayAnswer() ? timer(this.#abandonedPrefillMs) : of(0);
+          },
+        }),
+      );
     });
   }
 
@@ -81,26 +142,37 @@ export class HandoffLedger implements BeforeApplicationShutdown {
   }
 
   #free(connector: KvConnector, handoff: Handoff, descriptor: HandoffDescriptor, means: ReleaseMeans): void {
+    handoff.leave();
     // The client that closed the valve has gone; what is left to read must not wait for it.
     means.request.valve.open();
-    const release = defer(() => (handoff.isVoid ? of(FREED) : connector.release(descriptor, means))).pipe(
-      take(1),
-      timeout(this.#releaseTimeoutMs),
-    );
     let outcome: ReleaseOutcome = 'unknown';
     concat(
       this.#finished(handoff, means),
       // A decode that was let finish its transfer has taken the KV, and booked it.
-      defer(() => (handoff.isTaken ? EMPTY : release)),
+      defer(() => (handoff.isTaken ? EMPTY : this.#released(connector, handoff, descriptor, means))),
     )
       .pipe(
         // Also a transfer that took too long: D has had the handoff, which is for one transfer.
         catchError(() => EMPTY),
         finalize(() => {
-          if (!handoff.isTaken) this.#settle(outcome);
+          if (handoff.isTaken) return;
+          this.#settle(handoff, outcome === 'held' ? 'lease_expired' : outcome);
         }),
       )
       .subscribe((result) => (outcome = result));
+  }
+
+  #released(
+    connector: KvConnector,
+    handoff: Handoff,
+    descriptor: HandoffDescriptor,
+    means: ReleaseMeans,
+  ): Observable<ReleaseOutcome> {
+    if (handoff.isVoid) return of('freed');
+    const { action } = connector.contract.cancellation.gap;
+    // A D that comes so late would read, and keep in its cache, blocks that may be another's by then.
+    if (action === 'decode_and_cancel' && handoff.isStale) return of('held');
+    return connector.release(descriptor, means).pipe(take(1), timeout(this.#releaseTimeoutMs));
   }
 
   /** Waits for the end of a transfer under way. Fails, and closes it, when it takes too long. */
@@ -111,8 +183,10 @@ export class HandoffLedger implements BeforeApplicationShutdown {
     return transfer.pipe(timeout(boundMs));
   }
 
-  #settle(outcome: ReleaseOutcome | 'taken'): void {
+  #settle(handoff: Handoff, settlement: Settlement): void {
+    this.#owed.delete(handoff);
     this.#open.next(this.open - 1);
-    this.observer.settled(outcome);
+    const leaseMs = settlement === 'lease_expired' ? handoff.remainingLeaseMs : 0;
+    this.observer.settled(settlement, handoff.strandedMs + (Number.isFinite(leaseMs) ? leaseMs : 0));
   }
 }

@@ -14,10 +14,14 @@ export class Handoff {
   #descriptor: HandoffDescriptor | undefined;
   #isTaken = false;
   #isVoid = false;
+  #owedSinceMs = 0;
+  #leftAtMs: number | undefined;
   #transfer: Observable<never> | undefined;
 
+  /** @param leaseMs how long P keeps what is not taken; Infinity when nobody knows. The descriptor may say it better. */
   constructor(
     private readonly finishesTransfer: boolean,
+    private readonly leaseMs: number,
     private readonly events: HandoffEvents,
   ) {}
 
@@ -35,8 +39,37 @@ export class Handoff {
     return this.#isVoid;
   }
 
+  /** How long the KV has been owed, in ms. */
+  get ageMs(): number {
+    return performance.now() - this.#owedSinceMs;
+  }
+
+  /** How long P will keep it yet, in ms. */
+  get remainingLeaseMs(): number {
+    return Math.max(0, (this.#descriptor?.leaseMs ?? this.leaseMs) - this.ageMs);
+  }
+
+  /**
+   * Whether half of the lease is over. A decode that began now might read blocks that are freed under it, and answer with
+   * wrong text and a 200 (aws-do-eks #84: 8 of 42 answers).
+   */
+  get isStale(): boolean {
+    return this.remainingLeaseMs < this.ageMs;
+  }
+
+  /** The client has gone. */
+  leave(): void {
+    this.#leftAtMs ??= performance.now();
+  }
+
+  /** How long the KV has been held for a client that has gone, in ms. */
+  get strandedMs(): number {
+    return this.#leftAtMs === undefined ? 0 : performance.now() - this.#leftAtMs;
+  }
+
   /** Says what is owed from now on; another attempt may say it anew. */
   is(descriptor: HandoffDescriptor): void {
+    this.#owedSinceMs = performance.now();
     if (this.#descriptor === undefined) this.events.onOwed();
     this.#descriptor = descriptor;
     this.#isVoid = false;

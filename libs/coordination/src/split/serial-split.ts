@@ -14,7 +14,9 @@ import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 import type { Handoff } from '../ledger/handoff.js';
 import { fallbackReason, isRecoverable, isRefusal } from './fallback.js';
 import { onAnotherSite } from './on-another-site.js';
+import { prefillDeadline } from './prefill-pace.js';
 import { prefillAnswers } from './prefill-answers.js';
+import { StaleHandoffError } from './stale-handoff.error.js';
 import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
 
 /** What a prefill leg has left: where, its answer, and what was agreed before it. */
@@ -26,14 +28,15 @@ interface Prefilled {
 
 /** P, then D: D's leg needs what P has answered. */
 export function serialSplit(context: SplitContext): Observable<ResponsePart> {
-  return decoderToName(context).pipe(
-    whileHeld((decoder) =>
-      prefill(context, decoder).pipe(
-        map((prefilled) => afterPrefill(context, prefilled, decoder)),
-        recoverBeforeFirst((error) => insteadOfPrefill(context, error)),
-        switchAll(),
-      ),
-    ),
+  return decoderToName(context).pipe(whileHeld((decoder) => prefillAndDecode(context, decoder)));
+}
+
+function prefillAndDecode(context: SplitContext, decoder: LegSite | undefined): Observable<ResponsePart> {
+  return prefill(context, decoder).pipe(
+    map((prefilled) => afterPrefill(context, prefilled, decoder)),
+    recoverBeforeFirst((error) => insteadOfPrefill(context, error)),
+    switchAll(),
+    recoverBeforeFirst((error) => insteadOfStale(context, error, decoder)),
   );
 }
 
@@ -44,17 +47,39 @@ function decoderToName({ request, connector, sites }: SplitContext): Observable<
 
 function prefill(context: SplitContext, decode: LegSite | undefined): Observable<Prefilled> {
   const { request, connector, sites } = context;
-  const rules = retryRules(context, 'prefill', (error) => error.isRetryable);
-  return onAnotherSite(sites.prefill, request, rules, (site) =>
+  let isLeft = false;
+  let running: LegSite | undefined;
+  const rules = retryRules(context, 'prefill', (error) => error.isRetryable && !isLeft);
+  const prefilled = onAnotherSite(sites.prefill, request, rules, (site) =>
     agreement(context, { prefill: site, decode }).pipe(
-      switchMap((agreed) =>
-        site.run(connector.prefillLeg(request, agreed)).pipe(
+      switchMap((agreed) => {
+        const startedAt = performance.now();
+        context.progress.phase = 'prefilling';
+        running = site;
+        const leg = connector.prefillLeg(request, agreed);
+        return site.run({ ...leg, deadlineMs: prefillDeadline(request) }).pipe(
           wholeAnswer(),
-          map((answer) => ({ site, answer, agreed })),
-        ),
-      ),
+          map((answer) => {
+            context.pace.record(request, performance.now() - startedAt);
+            return { site, answer, agreed };
+          }),
+        );
+      }),
     ),
   );
+  return context.ledger.awaiting(prefilled, connector, {
+    mayAnswer: () => {
+      isLeft = true;
+      // The client that closed it has gone.
+      request.valve.open();
+      // What this process computes itself answers in the same moment or not at all.
+      return running?.endpoint !== undefined;
+    },
+    leaves: ({ site, answer, agreed }) => {
+      const descriptor = connector.handoffOf(answer, agreed);
+      return descriptor && { means: releaseMeans(context, site), descriptor };
+    },
+  });
 }
 
 function afterPrefill(
@@ -63,8 +88,9 @@ function afterPrefill(
   decoder: LegSite | undefined,
 ): Observable<ResponsePart> {
   const { request, connector, ledger, observer } = context;
+  context.progress.phase = 'gap';
   const handoff = connector.handoffOf(answer, agreed);
-  const isOwed = handoff !== undefined && connector.contract.leaving.gap === 'release';
+  const isOwed = handoff !== undefined && connector.contract.cancellation.gap.action !== 'nothing';
   if (connector.contract.prefillMayAnswer && prefillAnswers(request, answer)) {
     observer.answeredByPrefill();
     const whole = of(answerFromPrefill(request, answer));
@@ -72,16 +98,17 @@ function afterPrefill(
     return isOwed ? ledger.owe(connector, releaseMeans(context, site), handoff).pipe(whileHeld(() => whole)) : whole;
   }
   if (handoff === undefined) observer.noHandoff();
-  const decoded = decode(context, handoff, decoder).pipe(joinAnswer(request, shareOf(context, answer)));
+  const decoded = (owed?: Handoff): Observable<ResponsePart> =>
+    decode(context, handoff, decoder, owed).pipe(joinAnswer(request, shareOf(context, answer)));
   const parts = isOwed
     ? ledger
         .owe(connector, releaseMeans(context, site), handoff)
         .pipe(
           whileHeld((owed) =>
-            owed.taking(decoded).pipe(recoverBeforeFirst((error) => finishFromHandoff(context, error, owed))),
+            owed.taking(decoded(owed)).pipe(recoverBeforeFirst((error) => finishFromHandoff(context, error, owed))),
           ),
         )
-    : decoded;
+    : decoded();
   // A handoff that P can take back itself was tried above.
   const isTried = isOwed && connector.rescueLeg !== undefined;
   return isTried ? parts : parts.pipe(recoverBeforeFirst((error) => finishWithoutHandoff(context, error)));
@@ -91,10 +118,16 @@ function decode(
   context: SplitContext,
   handoff: HandoffDescriptor | undefined,
   decoder: LegSite | undefined,
+  owed?: Handoff,
 ): Observable<ResponsePart> {
   const { request, connector, sites } = context;
   const run = (site: LegSite): Observable<ResponsePart> =>
-    decodeOn(context, site, () => connector.decodeLeg(request, handoff));
+    decodeOn(context, site, () => {
+      // Only now is it known when D gets it: a pick may have waited for room, or a try before this one for its answer.
+      if (owed?.isStale === true) throw new StaleHandoffError();
+      context.progress.phase = 'decode_sent';
+      return connector.decodeLeg(request, handoff);
+    });
   if (decoder !== undefined) return run(decoder);
   // A D that has said anything may have taken the KV, or freed it: a handoff is for one transfer.
   const rules = retryRules(context, 'decode', ({ reason }) => reason === 'connect');
@@ -113,6 +146,18 @@ function insteadOfPrefill(
   return of(sites.withoutPrefill(legOf(request, request.body)).pipe(joinAnswer(request, {})));
 }
 
+/** The KV may be freed while D reads it: as if there were none, or all over again, once. */
+function insteadOfStale(
+  context: SplitContext,
+  error: unknown,
+  decoder: LegSite | undefined,
+): Observable<ResponsePart> | undefined {
+  if (!(error instanceof StaleHandoffError)) return undefined;
+  context.observer.stale();
+  if (context.staleHandoff === 'prefill') return prefillAndDecode({ ...context, staleHandoff: 'plain' }, decoder);
+  return decode(context, undefined, decoder).pipe(joinAnswer(context.request, {}));
+}
+
 /** P takes back its own handoff. */
 function finishFromHandoff(
   { request, connector, sites, observer }: SplitContext,
@@ -120,7 +165,7 @@ function finishFromHandoff(
   owed: Handoff,
 ): Observable<ResponsePart> | undefined {
   const leg = owed.descriptor && connector.rescueLeg?.(request, owed.descriptor);
-  if (sites.withoutDecode === undefined || leg === undefined || !isRecoverable(error)) return undefined;
+  if (sites.withoutDecode === undefined || leg === undefined || !isRecoverable(error) || owed.isStale) return undefined;
   observer.fellBack(fallbackReason(error));
   observer.failed(request, error);
   return owed.taking(sites.withoutDecode(leg)).pipe(joinAnswer(request, {}));
@@ -131,7 +176,8 @@ function finishWithoutHandoff(
   { request, sites, observer }: SplitContext,
   error: unknown,
 ): Observable<ResponsePart> | undefined {
-  if (sites.withoutDecode === undefined || !isRecoverable(error)) return undefined;
+  if (sites.withoutDecode === undefined || !isRecoverable(error) || error instanceof StaleHandoffError)
+    return undefined;
   observer.fellBack(fallbackReason(error));
   observer.failed(request, error);
   return sites.withoutDecode(legOf(request, request.body)).pipe(joinAnswer(request, {}));

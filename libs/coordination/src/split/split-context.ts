@@ -1,7 +1,6 @@
 import {
   legId,
   renameId,
-  whileHeld,
   type InferenceRequest,
   type JsonObject,
   type PrefillShare,
@@ -9,11 +8,13 @@ import {
 } from '@baton/inference';
 import type { LegSite, RetryBudget } from '@baton/remotes';
 import { concat, defer, EMPTY, of, type Observable } from 'rxjs';
+import type { Phase } from '../connectors/cancellation.js';
 import type { KvConnector, LegSites, ReleaseMeans } from '../connectors/kv-connector.js';
 import { sharedAnswer } from '../connectors/prefill-share.js';
 import type { HandoffLedger } from '../ledger/handoff-ledger.js';
 import type { CoordinationObserver } from '../observer.js';
-import type { RetryRules } from './on-another-site.js';
+import { onAnotherSite, type RetryRules } from './on-another-site.js';
+import type { PrefillPace } from './prefill-pace.js';
 import type { SplitSites } from './split-sites.js';
 
 /** What the steps of one split request share. */
@@ -24,6 +25,11 @@ export interface SplitContext {
   readonly ledger: HandoffLedger;
   readonly observer: CoordinationObserver;
   readonly retries: RetryBudget;
+  readonly pace: PrefillPace;
+  /** What is done with a handoff that is too old to be used. */
+  readonly staleHandoff: 'prefill' | 'plain';
+  /** Where the request is, for whoever has to tell in which phase its client left. */
+  readonly progress: { phase: Phase };
 }
 
 /** What the legs agree on before they are sent; nothing for protocols in which P says it all. */
@@ -70,10 +76,13 @@ export function retryRules(
 }
 
 /** What a release may use, after the client has gone. */
-export function releaseMeans({ request, sites }: SplitContext, prefill?: LegSite): ReleaseMeans {
+export function releaseMeans(context: SplitContext, prefill?: LegSite): ReleaseMeans {
+  const { request, sites } = context;
+  // One that was never reached has not taken the KV, which is for one transfer.
+  const rules = retryRules(context, 'decode', ({ reason }) => reason === 'connect');
   return {
     request,
     ...(prefill === undefined ? {} : { prefill }),
-    decode: (leg) => sites.decode.pick(leg).pipe(whileHeld((site) => site.run(leg))),
+    decode: (leg) => onAnotherSite(sites.decode, leg, rules, (site) => site.run({ ...leg, id: legId(leg.key) })),
   };
 }

@@ -18,7 +18,8 @@ import {
   type LegSite,
 } from '@baton/remotes';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { defer, EMPTY, finalize, NEVER, Observable, of, Subject, throwError } from 'rxjs';
+import { defer, EMPTY, finalize, NEVER, Observable, of, startWith, Subject, switchMap, throwError } from 'rxjs';
+import { concurrentPlan, serialPlan } from '../connectors/cancellation.js';
 import type {
   HandoffDescriptor,
   KvConnector,
@@ -43,7 +44,7 @@ class ScriptedConnector implements KvConnector {
     order: 'serial',
     decoder: 'deferred',
     prefillMayAnswer: false,
-    leaving: { gap: 'release', transferring: 'close' },
+    cancellation: serialPlan({ prefilling: 'close', gap: 'release', transferring: 'close' }),
   };
   rescueLeg?: KvConnector['rescueLeg'];
   shareOf?: KvConnector['shareOf'];
@@ -183,7 +184,7 @@ describe('a serial split', () => {
     expect(at(decode.legs, 0).leg.body).toMatchObject({ handoff: { from: 'p-1', agreed: { prefill: 'p1:1' } } });
     answer(at(decode.legs, 0), TOKEN, LAST, bytesPart(SSE_DONE));
     expect(log).toEqual([text(TOKEN), text(LAST), 'data: [DONE]\n\n', 'complete']);
-    expect(settled.mock.calls).toEqual([['taken']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['taken']);
   });
 
   it('counts prompt tokens as P did', () => {
@@ -244,7 +245,7 @@ describe('a serial split', () => {
     answer(at(prefill.legs, 0), jsonPart(ANSWER));
     expect(log).toMatchObject([{ choices: [{ text: 'The' }] }, 'complete']);
     expect(connector.released).toHaveLength(1);
-    expect(settled.mock.calls).toEqual([['freed']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
   });
 
   it('tries another P when the first could not begin, and the same one when there is no other', () => {
@@ -296,7 +297,7 @@ describe('a serial split', () => {
     unavailable(at(decode.legs, 1), 'busy', 503);
     expect(decode.legs).toHaveLength(2);
     expect(log).toEqual([expect.objectContaining({ reason: 'busy' })]);
-    expect(settled.mock.calls).toEqual([['freed']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
   });
 
   it('frees the KV when the client leaves in the gap', () => {
@@ -307,7 +308,7 @@ describe('a serial split', () => {
     expect(ledger.open).toBe(1);
     leave();
     expect(connector.released).toHaveLength(1);
-    expect(settled.mock.calls).toEqual([['freed']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
   });
 
   it('closes D and then frees the KV when the transfer need not be finished', () => {
@@ -320,7 +321,10 @@ describe('a serial split', () => {
 
   describe('whose transfer has to be finished', () => {
     beforeEach(() => {
-      connector.contract = { ...connector.contract, leaving: { gap: 'release', transferring: 'finish' } };
+      connector.contract = {
+        ...connector.contract,
+        cancellation: serialPlan({ prefilling: 'close', gap: 'release', transferring: 'finish' }),
+      };
     });
 
     it('lets D come to its first token for a client that has left, then closes it', () => {
@@ -335,7 +339,7 @@ describe('a serial split', () => {
       at(decode.legs, 0).parts.next(TOKEN);
       expect(at(decode.legs, 0).isEnded).toBe(true);
       expect(connector.released).toEqual([]);
-      expect(settled.mock.calls).toEqual([['taken']]);
+      expect(settled.mock.calls.map(([how]) => how)).toEqual(['taken']);
       expect(log).toEqual([]);
     });
 
@@ -345,7 +349,7 @@ describe('a serial split', () => {
       leave();
       fail(at(decode.legs, 0), new InferenceError('no', { status: 500 }));
       expect(connector.released).toHaveLength(1);
-      expect(settled.mock.calls).toEqual([['freed']]);
+      expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
     });
 
     it.each([
@@ -360,8 +364,184 @@ describe('a serial split', () => {
       jest.advanceTimersByTime(1);
       expect(at(decode.legs, 0).isEnded).toBe(true);
       expect(connector.released).toEqual([]);
-      expect(settled.mock.calls).toEqual([['unknown']]);
+      expect(settled.mock.calls.map(([how]) => how)).toEqual(['unknown']);
     });
+  });
+
+  describe('whose P may answer although its client has left', () => {
+    beforeEach(() => {
+      connector.contract = {
+        ...connector.contract,
+        cancellation: serialPlan({ prefilling: 'await_answer', gap: 'release', transferring: 'close' }),
+      };
+    });
+
+    it('frees what an answer that came late leaves behind', () => {
+      const { leave, log, request } = run();
+      request.valve.close();
+      leave();
+      leave();
+      expect(at(prefill.legs, 0).isEnded).toBe(false);
+      expect({ open: ledger.open, held: prefill.held, isOpen: request.valve.isOpen }).toEqual({
+        ...{ open: 1, held: 1, isOpen: true },
+      });
+      jest.advanceTimersByTime(249);
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      expect(connector.released).toHaveLength(1);
+      expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
+      expect({ decoded: decode.legs, log }).toEqual({ decoded: [], log: [] });
+    });
+
+    it('closes a P that does not answer in that time, and sends no other', () => {
+      const { leave } = run();
+      leave();
+      jest.advanceTimersByTime(250);
+      expect(at(prefill.legs, 0).isEnded).toBe(true);
+      expect(settled).not.toHaveBeenCalled();
+    });
+
+    it('does not try again for nobody', () => {
+      const { leave } = run();
+      leave();
+      unavailable(at(prefill.legs, 0), 'connect');
+      expect(prefill.legs).toHaveLength(1);
+    });
+
+    it('survives an answer of another protocol that comes late', () => {
+      const { leave } = run();
+      jest.spyOn(connector, 'handoffOf').mockImplementation(() => {
+        throw new ConnectorMismatchError('another protocol');
+      });
+      leave();
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      expect(ledger.open).toBe(0);
+    });
+
+    it('closes what this process computes at once: no answer of it can be lost', () => {
+      const parts = new Subject<ResponsePart>();
+      const local: SiteSource = { pick: () => NEVER.pipe(startWith({ endpoint: undefined, run: () => parts })) };
+      const { leave } = run({ prompt: 'x', stream: true }, { prefill: local });
+      expect(parts.observed).toBe(true);
+      leave();
+      expect(parts.observed).toBe(false);
+    });
+
+    it('leaves once when leaving is what a teardown causes', () => {
+      const { leave } = run();
+      at(prefill.legs, 0).parts.subscribe({ complete: leave });
+      leave();
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      leave();
+      expect(settled).toHaveBeenCalledTimes(1);
+    });
+  });
+
+  it.each([
+    ['before P has answered', 'prefilling', () => undefined],
+    ['when D has its leg', 'decode_sent', () => answer(at(prefill.legs, 0), jsonPart(ANSWER))],
+    [
+      'while D answers',
+      'decoding',
+      () => {
+        answer(at(prefill.legs, 0), jsonPart(ANSWER));
+        at(decode.legs, 0).parts.next(TOKEN);
+      },
+    ],
+  ])('tells in which phase its client left: %s', (_when, phase, come) => {
+    const left = jest.spyOn(observer, 'clientLeft');
+    const { leave } = run();
+    come();
+    leave();
+    leave();
+    expect(left.mock.calls).toEqual([[phase]]);
+  });
+
+  it('tells of no client that left when the answer ended', () => {
+    const left = jest.spyOn(observer, 'clientLeft');
+    const { leave } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    answer(at(decode.legs, 0), LAST, bytesPart(SSE_DONE));
+    leave();
+    expect(left).not.toHaveBeenCalled();
+  });
+
+  describe('whose handoff is older than half its lease when D can be sent', () => {
+    let room: Subject<void>;
+
+    beforeEach(() => {
+      connector.contract = { ...connector.contract, leaseMs: 30_000 };
+      room = new Subject();
+      const pick = decode.pick.bind(decode);
+      jest.spyOn(decode, 'pick').mockImplementationOnce((...args) => room.pipe(switchMap(() => pick(...args))));
+    });
+
+    const waitFor = (ms: number): void => {
+      answer(at(prefill.legs, 0), jsonPart(ANSWER));
+      jest.advanceTimersByTime(ms);
+      room.next();
+    };
+
+    it('uses it up to the half', () => {
+      run();
+      waitFor(15_000);
+      expect(at(decode.legs, 0).leg.body['handoff']).toBeDefined();
+      answer(at(decode.legs, 0), LAST, bytesPart(SSE_DONE));
+    });
+
+    it('believes what P says of its lease', () => {
+      jest.spyOn(connector, 'handoffOf').mockReturnValue({ params: {}, leaseMs: 1_000 });
+      const { leave } = run();
+      waitFor(501);
+      expect(decode.legs).toHaveLength(0);
+      leave();
+    });
+
+    it('prefills again, once, and frees the old one', () => {
+      const stale = jest.spyOn(observer, 'stale');
+      run();
+      waitFor(15_001);
+      expect(connector.released).toHaveLength(1);
+      expect(prefill.legs).toHaveLength(2);
+      expect(decode.legs).toHaveLength(0);
+      answer(at(prefill.legs, 1), jsonPart(ANSWER));
+      expect(at(decode.legs, 0).leg.body['handoff']).toBeDefined();
+      answer(at(decode.legs, 0), LAST, bytesPart(SSE_DONE));
+      expect(stale).toHaveBeenCalledTimes(1);
+      expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed', 'taken']);
+    });
+
+    it('has D read the prompt itself when that is what was chosen', () => {
+      split = new Split({ active: connector } as unknown as KvConnectors, ledger, observer, { staleHandoff: 'plain' });
+      run();
+      waitFor(15_001);
+      expect(prefill.legs).toHaveLength(1);
+      expect(at(decode.legs, 0).leg.body['handoff']).toBeUndefined();
+      answer(at(decode.legs, 0), LAST, bytesPart(SSE_DONE));
+      expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
+    });
+  });
+
+  it('gives P a part of the time that is left, and refuses what cannot be read in it', () => {
+    const request = { ...inferenceRequest('completions', { prompt: 'x'.repeat(1_000), stream: true }) };
+    const at10s = { ...request, deadlineMs: performance.now() + 10_000 };
+    const errors: unknown[] = [];
+    const start = (each: InferenceRequest) =>
+      split.run(each, { prefill, decode }).subscribe({ error: (error: unknown) => errors.push(error) });
+    for (let run = 0; run < 16; run += 1) {
+      const running = start(at10s);
+      const leg = at(prefill.legs, run);
+      expect(Math.round((leg.leg.deadlineMs ?? 0) - performance.now())).toBe(
+        Math.round((at10s.deadlineMs - performance.now()) * 0.8),
+      );
+      jest.advanceTimersByTime(100);
+      answer(leg, jsonPart(ANSWER));
+      running.unsubscribe();
+    }
+    start({ ...request, deadlineMs: performance.now() + 99 });
+    expect(errors).toEqual([expect.objectContaining({ status: 504, code: 'deadline_exceeded' })]);
+    expect(prefill.legs).toHaveLength(16);
+    start({ ...request, deadlineMs: performance.now() + 101 }).unsubscribe();
+    expect(prefill.legs).toHaveLength(17);
   });
 
   it('books unknown when a release fails or takes too long', () => {
@@ -370,7 +550,7 @@ describe('a serial split', () => {
     answer(at(prefill.legs, 0), jsonPart(ANSWER));
     leave();
     jest.advanceTimersByTime(1_000);
-    expect(settled.mock.calls).toEqual([['unknown']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['unknown']);
   });
 
   it('may free the KV by a decode of its own', () => {
@@ -384,7 +564,7 @@ describe('a serial split', () => {
     expect(at(decode.legs, 1).leg.body).toEqual({ leg: 'cancel' });
     at(decode.legs, 1).parts.next(TOKEN);
     expect(at(decode.legs, 1).isEnded).toBe(true);
-    expect(settled.mock.calls).toEqual([['freed']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
   });
 
   it('names D to P when the contract wants it, and then sends that D', () => {
@@ -434,7 +614,7 @@ describe('a serial split', () => {
       answer(at(prefill.legs, 0), jsonPart(ANSWER));
       fail(at(decode.legs, 0), new InferenceError('no', { status: 502 }));
       expect(legs).toMatchObject([{ body: { leg: 'rescue', handoff: { from: 'p-1' } } }]);
-      expect(settled.mock.calls).toEqual([['taken']]);
+      expect(settled.mock.calls.map(([how]) => how)).toEqual(['taken']);
     });
 
     it('answers without a prefill when none could be run, but passes a refusal on', () => {
@@ -491,7 +671,7 @@ describe('a concurrent split', () => {
       order: 'concurrent',
       decoder: 'first',
       prefillMayAnswer: false,
-      leaving: { gap: 'nothing', transferring: 'finish' },
+      cancellation: concurrentPlan({ gap: 'nothing' }),
     };
     connector.freeing = () => of('unknown');
   });
@@ -504,7 +684,7 @@ describe('a concurrent split', () => {
     answer(at(prefill.legs, 0), jsonPart(ANSWER));
     answer(at(decode.legs, 0), LAST, bytesPart(SSE_DONE));
     expect(log).toEqual([text(LAST), 'data: [DONE]\n\n', 'complete']);
-    expect(settled.mock.calls).toEqual([['taken']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['taken']);
   });
 
   it('holds D back until P has answered, and lets it feel the client afterwards', () => {
@@ -539,7 +719,7 @@ describe('a concurrent split', () => {
     expect(legs[failing === 'prefill' ? 'decode' : 'prefill'].isEnded).toBe(true);
     expect(log).toEqual([error]);
     // A P that has said no holds nothing; when D fails, nobody knows how far P was.
-    expect(settled.mock.calls).toEqual([[failing === 'prefill' ? 'freed' : 'unknown']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual([failing === 'prefill' ? 'freed' : 'unknown']);
   });
 
   it('does not send D when P fails at once', () => {
@@ -593,7 +773,7 @@ describe('a concurrent split', () => {
     expect(at(decode.legs, 0).isEnded).toBe(false);
     at(decode.legs, 0).parts.next(TOKEN);
     expect(at(decode.legs, 0).isEnded).toBe(true);
-    expect(settled.mock.calls).toEqual([['taken']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['taken']);
   });
 
   it('does not wait for ever', () => {
@@ -601,7 +781,7 @@ describe('a concurrent split', () => {
     leave();
     jest.advanceTimersByTime(5_000);
     expect([at(prefill.legs, 0).isEnded, at(decode.legs, 0).isEnded]).toEqual([true, true]);
-    expect(settled.mock.calls).toEqual([['unknown']]);
+    expect(settled.mock.calls.map(([how]) => how)).toEqual(['unknown']);
   });
 
   it('falls back on this instance when a side failed, but passes a refusal on', () => {

@@ -1,7 +1,7 @@
 import { joinAnswer, legOf, type InferenceRequest, type ResponsePart } from '@baton/inference';
 import { RetryBudget } from '@baton/remotes';
 import { Inject, Injectable } from '@nestjs/common';
-import { defer, type Observable } from 'rxjs';
+import { defer, tap, type Observable } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import type { CoordinationOptions } from '../coordination.options.js';
 import { HandoffLedger } from '../ledger/handoff-ledger.js';
@@ -10,6 +10,7 @@ import { KvConnectors } from '../registry/kv-connectors.js';
 import { concurrentSplit } from './concurrent-split.js';
 import { onAnotherSite } from './on-another-site.js';
 import { serialSplit } from './serial-split.js';
+import { PrefillPace } from './prefill-pace.js';
 import { retryRules, type SplitContext } from './split-context.js';
 import type { SiteSource, SplitSites } from './split-sites.js';
 
@@ -20,12 +21,13 @@ import type { SiteSource, SplitSites } from './split-sites.js';
 @Injectable()
 export class Split {
   readonly #retries: RetryBudget;
+  readonly #pace = new PrefillPace();
 
   constructor(
     private readonly connectors: KvConnectors,
     private readonly ledger: HandoffLedger,
     private readonly observer: CoordinationObserver,
-    @Inject(COORDINATION_OPTIONS) options: CoordinationOptions,
+    @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
   ) {
     this.#retries = new RetryBudget(options.retryBudget);
   }
@@ -46,15 +48,26 @@ export class Split {
   run(request: InferenceRequest, sites: SplitSites): Observable<ResponsePart> {
     return defer(() => {
       this.#retries.request();
+      this.#pace.assertInTime(request);
+      const progress: SplitContext['progress'] = { phase: 'before_prefill' };
       const context: SplitContext = {
         request,
+        progress,
         sites,
         connector: this.connectors.active,
         ledger: this.ledger,
         observer: this.observer,
         retries: this.#retries,
+        pace: this.#pace,
+        staleHandoff: this.options.staleHandoff ?? 'prefill',
       };
-      return context.connector.contract.order === 'serial' ? serialSplit(context) : concurrentSplit(context);
+      const parts = context.connector.contract.order === 'serial' ? serialSplit(context) : concurrentSplit(context);
+      return parts.pipe(
+        tap({
+          next: () => (progress.phase = 'decoding'),
+          unsubscribe: () => this.observer.clientLeft(progress.phase),
+        }),
+      );
     });
   }
 }
