@@ -49,7 +49,7 @@ function tableOf(rows: readonly { name: string; contract: KvConnector['contract'
   return [
     line(head),
     line(head.map(() => '---')),
-    ...rows
+    ...[...rows]
       .sort((a, b) => a.name.localeCompare(b.name))
       .map(({ name, contract: { cancellation, leaseMs } }) => {
         const lease = leaseMs === undefined ? 'none' : `${leaseMs / 1_000} s`;

@@ -75,11 +75,18 @@ function prefill(context: SplitContext, decode: LegSite | undefined): Observable
       // What this process computes itself answers in the same moment or not at all.
       return running?.endpoint !== undefined;
     },
-    leaves: ({ site, answer, agreed }) => {
-      const descriptor = connector.handoffOf(answer, agreed);
-      return descriptor && { means: releaseMeans(context, site), descriptor };
+    leaves: (prefilled) => {
+      const descriptor = handoffOf(context, prefilled);
+      return descriptor && { means: releaseMeans(context, prefilled.site), descriptor };
     },
   });
+}
+
+/** What P hands over. It could name any address, and D would dial it. */
+function handoffOf({ connector, addresses }: SplitContext, prefilled: Prefilled): HandoffDescriptor | undefined {
+  const handoff = connector.handoffOf(prefilled.answer, prefilled.agreed);
+  if (handoff !== undefined) addresses.assertAnswer(handoff.params, prefilled.site);
+  return handoff;
 }
 
 function afterPrefill(
@@ -89,7 +96,7 @@ function afterPrefill(
 ): Observable<ResponsePart> {
   const { request, connector, ledger, observer } = context;
   context.progress.phase = 'gap';
-  const handoff = connector.handoffOf(answer, agreed);
+  const handoff = handoffOf(context, { site, answer, agreed });
   const isOwed = handoff !== undefined && connector.contract.cancellation.gap.action !== 'nothing';
   if (connector.contract.prefillMayAnswer && prefillAnswers(request, answer)) {
     observer.answeredByPrefill();

@@ -13,6 +13,7 @@ import type { KvConnector, LegSites, ReleaseMeans } from '../connectors/kv-conne
 import { sharedAnswer } from '../connectors/prefill-share.js';
 import type { HandoffLedger } from '../ledger/handoff-ledger.js';
 import type { CoordinationObserver } from '../observer.js';
+import type { HandoffAddresses } from '../trust/handoff-addresses.js';
 import { onAnotherSite, type RetryRules } from './on-another-site.js';
 import type { PrefillPace } from './prefill-pace.js';
 import type { SplitSites } from './split-sites.js';
@@ -25,6 +26,7 @@ export interface SplitContext {
   readonly ledger: HandoffLedger;
   readonly observer: CoordinationObserver;
   readonly retries: RetryBudget;
+  readonly addresses: HandoffAddresses;
   readonly pace: PrefillPace;
   /** What is done with a handoff that is too old to be used. */
   readonly staleHandoff: 'prefill' | 'plain';

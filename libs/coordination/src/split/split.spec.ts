@@ -31,6 +31,7 @@ import type {
 import { HandoffLedger } from '../ledger/handoff-ledger.js';
 import { CoordinationObserver } from '../observer.js';
 import type { KvConnectors } from '../registry/kv-connectors.js';
+import { HandoffAddresses } from '../trust/handoff-addresses.js';
 import type { SiteSource, SplitSites } from './split-sites.js';
 import { Split } from './split.js';
 
@@ -137,7 +138,13 @@ beforeEach(() => {
   const options = { releaseTimeoutMs: 1_000, transferTimeoutMs: 5_000 };
   ledger = new HandoffLedger(observer, options);
   // Only the active connector is asked for.
-  split = new Split({ active: connector } as unknown as KvConnectors, ledger, observer, options);
+  split = new Split(
+    { active: connector } as unknown as KvConnectors,
+    ledger,
+    observer,
+    new HandoffAddresses(options),
+    options,
+  );
   prefill = new Sites('p1', 'p2');
   decode = new Sites('d1', 'd2');
 });
@@ -511,7 +518,9 @@ describe('a serial split', () => {
     });
 
     it('has D read the prompt itself when that is what was chosen', () => {
-      split = new Split({ active: connector } as unknown as KvConnectors, ledger, observer, { staleHandoff: 'plain' });
+      split = new Split({ active: connector } as unknown as KvConnectors, ledger, observer, new HandoffAddresses({}), {
+        staleHandoff: 'plain',
+      });
       run();
       waitFor(15_001);
       expect(prefill.legs).toHaveLength(1);
@@ -565,6 +574,14 @@ describe('a serial split', () => {
     at(decode.legs, 1).parts.next(TOKEN);
     expect(at(decode.legs, 1).isEnded).toBe(true);
     expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
+  });
+
+  it('tells no D of an address that P has made up', () => {
+    jest.spyOn(connector, 'handoffOf').mockReturnValue({ params: { remote_host: '10.0.0.66', remote_port: 22 } });
+    const { log } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    expect(log).toEqual([expect.objectContaining({ status: 502, code: 'address_not_allowed' })]);
+    expect({ decoded: decode.legs, released: connector.released }).toEqual({ decoded: [], released: [] });
   });
 
   it('names D to P when the contract wants it, and then sends that D', () => {

@@ -7,6 +7,7 @@ import type { CoordinationOptions } from '../coordination.options.js';
 import { HandoffLedger } from '../ledger/handoff-ledger.js';
 import { CoordinationObserver } from '../observer.js';
 import { KvConnectors } from '../registry/kv-connectors.js';
+import { HandoffAddresses } from '../trust/handoff-addresses.js';
 import { concurrentSplit } from './concurrent-split.js';
 import { onAnotherSite } from './on-another-site.js';
 import { serialSplit } from './serial-split.js';
@@ -27,6 +28,7 @@ export class Split {
     private readonly connectors: KvConnectors,
     private readonly ledger: HandoffLedger,
     private readonly observer: CoordinationObserver,
+    private readonly addresses: HandoffAddresses,
     @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
   ) {
     this.#retries = new RetryBudget(options.retryBudget);
@@ -58,6 +60,7 @@ export class Split {
         ledger: this.ledger,
         observer: this.observer,
         retries: this.#retries,
+        addresses: this.addresses,
         pace: this.#pace,
         staleHandoff: this.options.staleHandoff ?? 'prefill',
       };
