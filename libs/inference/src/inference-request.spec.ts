@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { choiceCount, inferenceRequest, legOf } from './inference-request.js';
-import { clientBody, isLeg, kvTransferParams } from './kv-transfer-params.js';
-import { RawJson } from './raw-json.js';
+import { isLeg, kvTransferParams } from './kv-transfer-params.js';
 
 describe('inferenceRequest', () => {
   it('reads the stream flag and the leg mark', () => {
@@ -88,46 +87,4 @@ it('a leg is told by a mark in either place, whatever is in the other', () => {
   const nested = { extra_args: { kv_transfer_params: { do_remote_prefill: true } } };
   expect(isLeg({ kv_transfer_params: { remote_host: 'h' }, sampling_params: nested })).toBe(true);
   expect(isLeg({ kv_transfer_params: { do_remote_prefill: 1 }, sampling_params: nested })).toBe(true);
-});
-
-describe('clientBody', () => {
-  it.each([
-    'kv_transfer_params',
-    'ec_transfer_params',
-    'disaggregated_params',
-    'bootstrap_host',
-    'bootstrap_port',
-    'bootstrap_room',
-    'bootstrap_pair_key',
-  ])('has no %s, whatever its value', (field) => {
-    for (const value of [{ do_remote_prefill: 1 }, 'x', 0, null, []]) {
-      const body = { prompt: 'a', [field]: value, odd: 1 };
-      expect(clientBody(body)).toEqual({ prompt: 'a', odd: 1 });
-      expect(Object.keys(body)).toContain(field);
-    }
-  });
-
-  it.each(['kv_transfer_params', 'ec_transfer_params'])('has no nested %s', (field) => {
-    const body = {
-      token_ids: [1],
-      kv_transfer_params: {},
-      sampling_params: { max_tokens: 2, extra_args: { [field]: {}, own: 1 } },
-    };
-    expect(clientBody(body)).toEqual({ token_ids: [1], sampling_params: { max_tokens: 2, extra_args: { own: 1 } } });
-    expect(body.sampling_params.extra_args).toHaveProperty(field);
-  });
-
-  it.each([
-    {},
-    { prompt: 'a', sampling_params: null },
-    { token_ids: [1], sampling_params: { extra_args: null } },
-    { token_ids: [1], sampling_params: { extra_args: { own: 1, disaggregated_params: 1 } } },
-  ])('is the same object when nothing is there: %j', (body) => {
-    expect(clientBody(body)).toBe(body);
-  });
-
-  it('shares what is large', () => {
-    const ids = new RawJson(Buffer.from('[1,2]'), 2);
-    expect(clientBody({ token_ids: ids, bootstrap_host: 'h' })['token_ids']).toBe(ids);
-  });
 });

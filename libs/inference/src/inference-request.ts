@@ -24,6 +24,8 @@ export interface InferenceRequest {
   readonly caller: Caller;
   /** When the whole answer has to be there, on the clock of `performance.now()`; undefined when nobody said. */
   readonly deadlineMs: number | undefined;
+  /** How many instances it has come through, as trusted callers say. */
+  readonly hops: number;
   /** Whether the answer is a stream of server-sent events. */
   readonly stream: boolean;
   /** Whether somebody else coordinates it: every manager declines it and it runs on this instance. */
@@ -35,11 +37,16 @@ export interface InferenceRequest {
 /** Marks a call as a leg, also one without a handoff. Its presence counts, its value says nothing. */
 export const LEG_HEADER = 'x-baton-leg';
 
+/** How many instances a request has come through. */
+export const HOPS_HEADER = 'x-baton-hops';
+
 /** Makes the request that a client sent. */
 export function inferenceRequest(
   api: InferenceApi,
   body: JsonObject,
-  options: Partial<Pick<InferenceRequest, 'id' | 'headers' | 'clientHeaders' | 'caller' | 'deadlineMs' | 'isLeg' | 'valve'>> = {},
+  options: Partial<
+    Pick<InferenceRequest, 'id' | 'headers' | 'clientHeaders' | 'caller' | 'deadlineMs' | 'hops' | 'isLeg' | 'valve'>
+  > = {},
 ): InferenceRequest {
   const key = newId();
   return {
@@ -51,6 +58,7 @@ export function inferenceRequest(
     clientHeaders: options.clientHeaders ?? {},
     caller: options.caller ?? ANONYMOUS,
     deadlineMs: options.deadlineMs,
+    hops: options.hops ?? 0,
     stream: body['stream'] === true,
     isLeg: options.isLeg === true || isLeg(body),
     valve: options.valve ?? new FlowValve(),

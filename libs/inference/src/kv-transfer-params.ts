@@ -27,31 +27,6 @@ export function isLeg(body: JsonObject): boolean {
   return isMarked || isJsonObject(body['disaggregated_params']) || isGiven(body['bootstrap_room']);
 }
 
-/** Fields of a request that say where KV is taken from or left, in all protocols. */
-const AT_TOP = [
-  ...[KV_TRANSFER_PARAMS, 'ec_transfer_params', 'disaggregated_params'],
-  ...['bootstrap_host', 'bootstrap_port', 'bootstrap_room', 'bootstrap_pair_key'],
-];
-const IN_EXTRA_ARGS = [KV_TRANSFER_PARAMS, 'ec_transfer_params'];
-
-/**
- * The body of a client's own request without any field of a handoff: those name addresses inside of the deployment, and
- * are for whoever coordinates to set. The same object when there is none of them; values are shared, never copied.
- */
-export function clientBody(body: JsonObject): JsonObject {
-  const top = without(body, AT_TOP);
-  const { sampling_params: sampling } = top;
-  const extra = isJsonObject(sampling) ? sampling['extra_args'] : undefined;
-  if (!isJsonObject(sampling) || !isJsonObject(extra)) return top;
-  const stripped = without(extra, IN_EXTRA_ARGS);
-  return stripped === extra ? top : { ...top, sampling_params: { ...sampling, extra_args: stripped } };
-}
-
-function without(holder: JsonObject, fields: readonly string[]): JsonObject {
-  if (!fields.some((field) => Object.hasOwn(holder, field))) return holder;
-  return Object.fromEntries(Object.entries(holder).filter(([field]) => !fields.includes(field)));
-}
-
 /** From the top level, and from where the token endpoint may carry it. */
 function handoffsOf(body: JsonObject): JsonObject[] {
   const { sampling_params: sampling } = body;

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { readJsonString } from './json-scan.js';
 
 /** A large array of token ids inside of JSON text. */
 export interface LargeArray {
@@ -49,19 +50,16 @@ export async function findLargeArrays(json: Buffer, minBytes: number): Promise<r
       if (array !== undefined && array.end - at >= minBytes) found.push({ key, start: at, ...array });
       at = array?.end ?? at;
     }
-    at = endOfValue(json, at);
+    at = await endOfValue(json, at);
   } while (json[at] === COMMA);
   return found;
 }
 
 /** Index behind the key that begins at `start`; undefined when it has an escape or is none. */
-function endOfPlainKey(json: Uint8Array, start: number): number | undefined {
+function endOfPlainKey(json: Buffer, start: number): number | undefined {
   if (json[start] !== QUOTE) return undefined;
-  for (let at = start + 1; at < json.length; at += 1) {
-    if (json[at] === QUOTE) return at + 1;
-    if (json[at] === BACKSLASH) return undefined;
-  }
-  return undefined;
+  const end = json.indexOf(QUOTE, start + 1) + 1;
+  return end === 0 || json.subarray(start, end).includes(BACKSLASH) ? undefined : end;
 }
 
 function candidateKey(json: Uint8Array, start: number, end: number): string | undefined {
@@ -107,26 +105,36 @@ function readItems(
 }
 
 /** Index of the comma or bracket behind the value that `at` is in; what is wrong with the value is not looked at. */
-function endOfValue(json: Uint8Array, start: number): number {
-  let depth = 0;
-  let isInString = false;
-  for (let at = start; at < json.length; at += 1) {
-    const byte = json[at];
-    if (isInString) {
-      if (byte === BACKSLASH) at += 1;
-      else if (byte === QUOTE) isInString = false;
-    } else if (byte === QUOTE) {
-      isInString = true;
-    } else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
-      depth += 1;
-    } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
-      if (depth === 0) return at;
-      depth -= 1;
-    } else if (byte === COMMA && depth === 0) {
-      return at;
+async function endOfValue(json: Buffer, start: number): Promise<number> {
+  const place = { at: start, depth: 0, isInString: false };
+  while (!leavesValue(json, place, place.at + TURN_BYTES)) await nextTurn();
+  return place.at;
+}
+
+/** Reads on up to the end of a value, or at least up to `enough`. Whether it has come to the end. */
+function leavesValue(json: Buffer, place: Place, enough: number): boolean {
+  while (place.at < json.length && place.at < enough) {
+    if (place.isInString) {
+      const { end, isOver } = readJsonString(json, place.at, enough);
+      place.at = end;
+      place.isInString = !isOver;
+      continue;
     }
+    const byte = json[place.at];
+    if (byte === QUOTE) place.isInString = true;
+    else if (byte === OPEN_OBJECT || byte === OPEN_LIST) place.depth += 1;
+    else if (place.depth === 0 && (byte === CLOSE_OBJECT || byte === CLOSE_LIST || byte === COMMA)) return true;
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) place.depth -= 1;
+    place.at += 1;
   }
-  return json.length;
+  return place.at >= json.length;
+}
+
+/** Where in a value the search for its end has come to. */
+interface Place {
+  at: number;
+  depth: number;
+  isInString: boolean;
 }
 
 function skipSpace(json: Uint8Array, start: number): number {

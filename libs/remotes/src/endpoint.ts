@@ -54,3 +54,8 @@ export function parseEndpoint(options: EndpointOptions): Endpoint {
     ...(dialect ? { dialect } : {}),
   };
 }
+
+/** The hosts that endpoints name, of their servers and of their KV transfers. */
+export function configuredHosts(endpoints: readonly Endpoint[]): readonly string[] {
+  return endpoints.flatMap(({ origin, kv }) => [new URL(origin).hostname, ...(kv === undefined ? [] : [kv.host])]);
+}

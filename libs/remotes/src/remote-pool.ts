@@ -1,9 +1,13 @@
-import type { InferenceRequest } from '@baton/inference';
-import { defer, map, throwError, type Observable } from 'rxjs';
+import type { InferenceRequest, ResponsePart } from '@baton/inference';
+import { defer, Observable, Subscription } from 'rxjs';
 import type { DialectName } from './dialects/dialect.js';
 import { parseEndpoint, type Endpoint, type EndpointOptions } from './endpoint.js';
 import type { RemoteClient } from './http/remote-client.js';
 import type { LegSite } from './leg-site.js';
+import { attempt, type AttemptResult } from './limits/attempt.js';
+import type { BreakerState } from './limits/breaker.js';
+import { EndpointLoad, roomIn } from './limits/endpoint-load.js';
+import { EndpointTurns } from './limits/endpoint-turns.js';
 import type { EndpointPicker } from './pickers/endpoint-picker.js';
 import { RemoteUnavailableError } from './remote-unavailable.error.js';
 
@@ -13,30 +17,135 @@ export interface PickOptions {
   readonly except?: ReadonlySet<Endpoint>;
 }
 
+/** How much is sent to the endpoints of a pool. */
+export interface RemoteLimits {
+  /** Legs at once on each endpoint. Default 1,024. */
+  readonly maxInFlight?: number;
+  /** Legs of the pool that wait for an endpoint; 0 lets none wait. Default 1,024. */
+  readonly maxWaiting?: number;
+  /** Longest wait. Default 10,000 ms. */
+  readonly waitTimeoutMs?: number;
+  /**
+   * An endpoint that could not be reached, or did not begin to answer, so many times one after another is left alone for a
+   * while; 0: never. Default 10.
+   */
+  readonly breakerFailures?: number;
+  /** For how long, a fifth more or less; then one leg at a time finds out whether it is back. Default 5,000 ms. */
+  readonly breakerOpenMs?: number;
+}
+
+/** What a pool takes besides its endpoints. */
+export interface RemotePoolOptions extends RemoteLimits {
+  /** Told of each leg on a remote that has ended. Must not throw and must return at once. */
+  readonly onAttempt?: (endpoint: Endpoint, result: AttemptResult) => void;
+}
+
+/** What is known of one endpoint of a pool. */
+export interface EndpointState {
+  /** `host:port`. */
+  readonly name: string;
+  readonly state: BreakerState;
+  /** Legs that hold it. */
+  readonly inFlight: number;
+  /** Legs that wait for it, among others. */
+  readonly waiting: number;
+}
+
 /** The remote instances of one role, and who chooses among them. */
 export class RemotePool {
+  readonly #loads: readonly EndpointLoad[];
+  readonly #turns: EndpointTurns;
+  readonly #onAttempt: NonNullable<RemotePoolOptions['onAttempt']>;
+
   constructor(
     readonly endpoints: readonly Endpoint[],
     private readonly client: RemoteClient,
     /** Asked at each pick: the picker may be registered after the pool was made. */
     private readonly picker: () => EndpointPicker,
-  ) {}
+    options: RemotePoolOptions = {},
+  ) {
+    const { maxInFlight = 1_024, maxWaiting = 1_024, waitTimeoutMs = 10_000 } = options;
+    const breaker = { failures: options.breakerFailures ?? 10, openMs: options.breakerOpenMs ?? 5_000 };
+    this.#loads = endpoints.map((endpoint) => new EndpointLoad(endpoint, maxInFlight, breaker));
+    this.#turns = new EndpointTurns({ maxWaiting, waitTimeoutMs });
+    this.#onAttempt = options.onAttempt ?? ((): void => undefined);
+  }
 
   get isEmpty(): boolean {
     return this.endpoints.length === 0;
   }
 
-  /** A resource: the remote for `request`, held until unsubscribed. The choice is made on subscription, not before. */
-  pick(request: InferenceRequest, { except }: PickOptions = {}): Observable<LegSite> {
-    return defer(() => this.#pickFrom(request, except)).pipe(
-      map((endpoint) => ({ endpoint, run: (leg: InferenceRequest) => this.client.run(endpoint, leg) })),
-    );
+  /** What is known of each endpoint now. */
+  states(): readonly EndpointState[] {
+    return this.#loads.map((load) => ({
+      name: load.endpoint.name,
+      state: load.breaker.state,
+      inFlight: load.inFlight,
+      waiting: this.#turns.waitingFor(load),
+    }));
   }
 
-  #pickFrom(request: InferenceRequest, except: ReadonlySet<Endpoint> | undefined): Observable<Endpoint> {
-    const allowed = except?.size ? this.endpoints.filter((endpoint) => !except.has(endpoint)) : this.endpoints;
-    if (allowed.length === 0) return throwError(() => new RemoteUnavailableError('none', 'no_endpoint'));
-    return this.picker().pick(request, allowed);
+  /**
+   * A resource: the remote for `request`, held until unsubscribed. The choice is made on subscription, not before. Waits
+   * while every endpoint that is allowed has as many legs as it may have, fairly between callers.
+   *
+   * Fails with a `RemoteUnavailableError`: `no_endpoint`, or `busy` of the endpoint `none` when too many wait, or for too long.
+   */
+  pick(request: InferenceRequest, { except }: PickOptions = {}): Observable<LegSite> {
+    return defer(() => {
+      const loads = except?.size ? this.#loads.filter(({ endpoint }) => !except.has(endpoint)) : this.#loads;
+      if (loads.length === 0) throw new RemoteUnavailableError('none', 'no_endpoint');
+      return this.#take(request, loads);
+    });
+  }
+
+  #take(request: InferenceRequest, loads: readonly EndpointLoad[]): Observable<LegSite> {
+    const { caller, deadlineMs } = request;
+    return new Observable((subscriber) => {
+      let asking = new Subscription();
+      let place: Subscription | undefined;
+      const error = (thrown: unknown): void => subscriber.error(thrown);
+      const hold = (load: EndpointLoad): void => {
+        place = this.#place(load);
+        subscriber.next({ endpoint: load.endpoint, run: (leg) => this.#run(load, leg) });
+      };
+      const choose = (): void => {
+        const offered = roomIn(loads);
+        const take = (chosen: Endpoint): void => {
+          const load = offered.find(({ endpoint }) => endpoint === chosen);
+          if (load === undefined) error(new Error(`The picker chose ${chosen.name}, which it was not offered.`));
+          // A picker that took its time chose among those that had room before.
+          else if (load.hasRoom) hold(load);
+          else wait();
+        };
+        const endpoints = offered.map(({ endpoint }) => endpoint);
+        asking.add(defer(() => this.picker().pick(request, endpoints)).subscribe({ next: take, error }));
+      };
+      const wait = (): void => {
+        asking.unsubscribe();
+        asking = new Subscription();
+        asking.add(this.#turns.wait({ owner: caller.label, loads, deadlineMs }).subscribe({ next: choose, error }));
+      };
+      // Before what may end at once. The place comes last: whoever gets it finds the picker's own books up to date.
+      subscriber.add(() => {
+        asking.unsubscribe();
+        place?.unsubscribe();
+      });
+      wait();
+    });
+  }
+
+  /** A place of `load`, until unsubscribed; then whoever waits may have it. */
+  #place(load: EndpointLoad): Subscription {
+    const giveBack = load.take();
+    return new Subscription(() => {
+      giveBack();
+      this.#turns.next();
+    });
+  }
+
+  #run({ endpoint, breaker }: EndpointLoad, leg: InferenceRequest): Observable<ResponsePart> {
+    return attempt(this.client.run(endpoint, leg), breaker, (result) => this.#onAttempt(endpoint, result));
   }
 }
 

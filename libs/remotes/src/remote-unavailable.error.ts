@@ -1,4 +1,5 @@
 import { InferenceError } from '@baton/inference';
+import type { LateTimer } from './http/call-clock.js';
 
 /** Why a remote instance could not take a leg. */
 export type UnavailableReason = 'no_endpoint' | 'connect' | 'reset' | 'timeout' | 'busy' | 'failed';
@@ -15,9 +16,17 @@ export class RemoteUnavailableError extends InferenceError {
     cause?: unknown,
     /** The HTTP status that the remote answered with, if it did. */
     readonly upstreamStatus?: number,
+    /** What took too long, if something did. */
+    readonly timer?: LateTimer,
   ) {
     const status = reason === 'timeout' ? 504 : reason === 'busy' || reason === 'no_endpoint' ? 503 : 502;
-    super(MESSAGES[reason], { status, code: `remote_${reason}`, type: 'server_error', cause });
+    super((timer && LATE_MESSAGES[timer]) ?? MESSAGES[reason], {
+      status,
+      code: `remote_${reason}`,
+      type: 'server_error',
+      cause,
+      ...(reason === 'busy' ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
+    });
   }
 
   /**
@@ -32,6 +41,15 @@ export class RemoteUnavailableError extends InferenceError {
 
 /** What a gateway says of an engine that it did not reach, and an engine of a queue that is full. */
 const RETRYABLE_STATUSES = new Set([502, 503, 504]);
+
+/** Balancers take it as a reason to try another instance. */
+const RETRY_AFTER_SECONDS = 1;
+
+const LATE_MESSAGES: Readonly<Partial<Record<LateTimer, string>>> = {
+  first_token: 'The remote instance did not send its first token in time.',
+  between_tokens: 'The remote instance stopped sending tokens.',
+  total: 'The remote instance did not finish its answer in time.',
+};
 
 const MESSAGES: Readonly<Record<UnavailableReason, string>> = {
   no_endpoint: 'No remote instance is configured for this leg.',

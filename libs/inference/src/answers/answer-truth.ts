@@ -74,7 +74,8 @@ export class AnswerTruth {
       const reason = finishReason(choice);
       if (reason === undefined) continue;
       if (FAILURES.has(reason)) throw upstreamError('upstream_aborted', 'The upstream aborted the answer.', reason);
-      if (isEnd(reason)) this.#finished.add(choiceIndex(choice));
+      const index = choiceIndex(choice);
+      if (isEnd(reason) && index < this.options.choices) this.#finished.add(index);
     }
   }
 

@@ -1,4 +1,7 @@
-import { isJsonObject, parseJson, type JsonObject } from '../json.js';
+import { isJsonObject, type JsonObject } from '../json.js';
+import { answerJson } from './answer-json.js';
+
+export { asBuffer } from './as-buffer.js';
 
 const LF = 0x0a;
 const CR = 0x0d;
@@ -53,17 +56,8 @@ function dataOfLine(line: string): string | undefined {
   return line === 'data' ? '' : undefined;
 }
 
-/** An event's data as a JSON object; undefined when it is anything else. */
+/** An event's data as a JSON object; undefined when it is anything else, or nested too deeply. */
 export function parseData(data: string): JsonObject | undefined {
-  try {
-    const value = parseJson(data);
-    return isJsonObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** `bytes` as a Buffer that shares their memory. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const value = answerJson(data);
+  return isJsonObject(value) ? value : undefined;
 }

@@ -3,6 +3,7 @@ import type { InferenceApi, InferenceRequest } from '../inference-request.js';
 import type { JsonObject } from '../json.js';
 import { wholeAnswer } from '../operators/whole-answer.js';
 import { jsonPart, type ResponsePart } from '../response-part.js';
+import { readUpstream } from './answer-json.js';
 import { replaceFirstChoice } from './choices.js';
 import { EventScan } from './event-scan.js';
 import { ANSWER_FORMS } from './forms/answer-forms.js';
@@ -48,7 +49,7 @@ const hasHandoff = (body: JsonObject): boolean => withoutHandoff(body) !== body;
 function joinWhole(parts: readonly ResponsePart[], api: InferenceApi, share: PrefillShare): Observable<ResponsePart> {
   return from(parts).pipe(
     wholeAnswer(),
-    map((answer) => jsonPart(joined(answer, api, share))),
+    map((answer) => jsonPart(readUpstream(() => joined(answer, api, share)))),
   );
 }
 

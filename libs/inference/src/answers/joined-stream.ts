@@ -4,7 +4,9 @@ import { bytesPart, type ResponsePart } from '../response-part.js';
 import { firstChoice, replaceFirstChoice } from './choices.js';
 import { EventScan } from './event-scan.js';
 import { sseEvent } from '../sse.js';
-import { asBuffer, eventData, eventsIn, parseData } from './events.js';
+import { readUpstream } from './answer-json.js';
+import { upstreamError } from './answer-truth.js';
+import { asBuffer, END_OF_STREAM, eventData, eventsIn, parseData } from './events.js';
 import { ANSWER_FORMS } from './forms/answer-forms.js';
 import type { AnswerForm } from './forms/answer-form.js';
 import { HANDOFF_FIELDS, withoutHandoff } from './handoff-fields.js';
@@ -46,10 +48,14 @@ export class JoinedStream {
 
   #takeEvent(event: Buffer): readonly Buffer[] {
     const data = this.#mustRead(event) ? eventData(event) : undefined;
-    const parsed = data === undefined ? undefined : parseData(data);
-    if (parsed === undefined) return [event];
-    const joined = this.#join(parsed);
-    return joined.length === 1 && joined[0] === parsed ? [event] : joined.map(sseEvent);
+    if (data === undefined || data.trim() === END_OF_STREAM) return [event];
+    const parsed = parseData(data);
+    // It holds something that must not go on as it is, such as a handoff with addresses.
+    if (parsed === undefined) throw upstreamError('bad_upstream_answer', 'An upstream event is not a JSON object.');
+    return readUpstream(() => {
+      const joined = this.#join(parsed);
+      return joined.length === 1 && joined[0] === parsed ? [event] : joined.map(sseEvent);
+    });
   }
 
   #join(event: JsonObject): readonly JsonObject[] {

@@ -2,6 +2,7 @@ import type { InferenceRequest } from '../inference-request.js';
 import { isJsonObject, type JsonObject } from '../json.js';
 import { bytesPart, jsonPart, type ResponsePart } from '../response-part.js';
 import { SSE_DONE, sseEvent } from '../sse.js';
+import { readUpstream } from './answer-json.js';
 import { choicesOf, finishReason, PREFILL_ENDS } from './choices.js';
 import { ANSWER_FORMS } from './forms/answer-forms.js';
 import { withoutHandoff } from './handoff-fields.js';
@@ -32,6 +33,10 @@ function hasToken(answer: JsonObject): boolean {
 
 /** P's answer, which is never streamed, as the client's, which may be. */
 export function answerFromPrefill(request: InferenceRequest, answer: JsonObject): ResponsePart {
+  return readUpstream(() => partFrom(request, answer));
+}
+
+function partFrom(request: InferenceRequest, answer: JsonObject): ResponsePart {
   const whole = withoutPromptIds(request, withoutHandoff(answer));
   if (!request.stream) return jsonPart(whole);
   return bytesPart(Buffer.concat([...streamEvents(request, whole).map(sseEvent), SSE_DONE]));

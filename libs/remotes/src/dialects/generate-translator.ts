@@ -89,6 +89,10 @@ export class GenerateTranslator implements AnswerTranslator {
   }
 
   #choice(piece: GeneratedPiece, index: number): JsonObject {
+    // What is kept of each choice is kept for those that were asked for.
+    if (!(index >= 0 && index < this.choices)) {
+      throw upstreamError('bad_upstream_answer', 'The engine server answered with a choice that was not asked for.');
+    }
     this.#counts.promptTokens = piece.promptTokens;
     this.#counts.cachedTokens = piece.cachedTokens;
     this.#counts.completionTokens.set(index, piece.completionTokens);

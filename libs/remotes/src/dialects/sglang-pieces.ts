@@ -42,15 +42,15 @@ export class SglangPieces {
   }
 
   #newOf(index: unknown, output: readonly unknown[], meta: JsonObject): Pick<GeneratedPiece, 'tokenIds' | 'logprobs'> {
-    const all = outputLogprobs(meta);
-    if (!this.isStream) return { tokenIds: output, logprobs: contentOf(all) };
+    if (!this.isStream) return { tokenIds: output, logprobs: contentOf(outputLogprobs(meta)) };
     const seen = this.#seen.get(index) ?? { tokens: [], count: 0, logprobs: 0 };
     if (seen.count > 0) this.#isCumulative ??= isCumulative(output, seen, meta['completion_tokens']);
     const repeats = seen.count > 0 && this.#isCumulative === true;
     const tokenIds = repeats ? output.slice(seen.count) : output;
-    const fresh = repeats ? all?.slice(seen.logprobs) : all;
+    const fresh = outputLogprobs(meta, repeats ? seen.logprobs : 0);
     this.#seen.set(index, {
-      tokens: this.#isCumulative === false ? [] : output,
+      // Nothing of the answer is kept when its form is known: it may be long, and its client slow.
+      tokens: this.#isCumulative === undefined ? output : [],
       count: seen.count + tokenIds.length,
       logprobs: seen.logprobs + (fresh?.length ?? 0),
     });
@@ -73,10 +73,10 @@ function contentOf(tokens: readonly JsonObject[] | undefined): JsonObject | unde
 }
 
 /** `[logprob, token id, text]` each. Source: SGLang `srt/managers/logprob_ops.py`. */
-function outputLogprobs(meta: JsonObject): readonly JsonObject[] | undefined {
+function outputLogprobs(meta: JsonObject, from = 0): readonly JsonObject[] | undefined {
   const { output_token_logprobs: tokens, output_top_logprobs: top } = meta;
   if (!Array.isArray(tokens)) return undefined;
-  return tokens.map((entry: unknown, at) => tokenLogprob(pairOf(entry), topOf(top, at)));
+  return tokens.slice(from).map((entry: unknown, at) => tokenLogprob(pairOf(entry), topOf(top, from + at)));
 }
 
 /** As vLLM gives them: null for the first token, then an object by token id. */

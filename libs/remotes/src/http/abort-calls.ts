@@ -3,6 +3,8 @@ import { request as httpRequest } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { DialectCall } from '../dialects/dialect.js';
 import type { Endpoint } from '../endpoint.js';
+import { guardedLookup } from '../outbound/guarded-lookup.js';
+import { NetworkPolicy } from '../outbound/network-policy.js';
 
 /** An engine that is slow to answer aborts must not cost every socket of this process. */
 const MOST_IN_FLIGHT = 64;
@@ -18,10 +20,14 @@ export class AbortCalls {
   readonly #whenIdle = new Set<() => void>();
   #inFlight = 0;
 
-  constructor(private readonly timeoutMs = 2_000) {}
+  constructor(
+    readonly timeoutMs = 2_000,
+    readonly policy = new NetworkPolicy(),
+  ) {}
 
   send(endpoint: Endpoint, call: DialectCall): void {
-    const start = (): void => post(endpoint, call, this.timeoutMs, () => this.#ended());
+    if (this.policy.refusesLiteral(new URL(endpoint.origin).hostname)) return;
+    const start = (): void => post(endpoint, call, this, () => this.#ended());
     if (this.#inFlight < MOST_IN_FLIGHT) {
       this.#inFlight += 1;
       start();
@@ -56,12 +62,19 @@ export class AbortCalls {
   }
 }
 
-function post({ origin, apiKey }: Endpoint, { path, body }: DialectCall, timeoutMs: number, done: () => void): void {
+function post(
+  { origin, apiKey }: Endpoint,
+  { path, body }: DialectCall,
+  { policy, timeoutMs }: Pick<AbortCalls, 'policy' | 'timeoutMs'>,
+  done: () => void,
+): void {
   const url = new URL(path, origin);
   const content = Buffer.from(stringifyJson(body));
   const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
     method: 'POST',
+    // No agent: neither a pool nor a proxy of the environment.
     agent: false,
+    lookup: guardedLookup(policy),
     headers: {
       'content-type': 'application/json',
       'content-length': content.length,

@@ -1,6 +1,7 @@
 import {
   bytesPart,
   completeEventsLength,
+  GrowingBytes,
   SSE_DONE,
   TruthfulEvents,
   upstreamError,
@@ -14,7 +15,8 @@ import { TranslatedEvents } from './translated-events.js';
 export interface AnswerSink {
   /** What the upstream's last word was, although its body goes on; undefined while more is to come. */
   readonly lastWord: 'success' | 'failure' | undefined;
-  data(chunk: Buffer): void;
+  /** @returns whether the answer has got on: comments of a stream keep only its connection alive. */
+  data(chunk: Buffer): boolean;
   /** The body is complete. */
   end(): void;
 }
@@ -28,6 +30,9 @@ export interface AnswerReading {
 }
 
 const NOTHING = Buffer.alloc(0);
+const FIRST_OF_DATA = 'd'.charCodeAt(0);
+/** A blank line, without its last byte, may be at the end of what came before. */
+const LONGEST_SEAM = 3;
 
 /**
  * Forwards server-sent events as they came (or translated), but only whole ones: an event that the upstream did not
@@ -36,7 +41,9 @@ const NOTHING = Buffer.alloc(0);
  * leave the connection open behind it.
  */
 export class EventStreamSink implements AnswerSink {
-  #unfinished: Buffer = NOTHING;
+  #unfinished = new GrowingBytes();
+  /** The last bytes of what is unfinished: a blank line may begin in them. */
+  #tail: Buffer = NOTHING;
   #lastWord: AnswerSink['lastWord'];
   readonly #truth: TruthfulEvents;
   readonly #translated: TranslatedEvents | undefined;
@@ -54,17 +61,19 @@ export class EventStreamSink implements AnswerSink {
     return this.#lastWord;
   }
 
-  data(chunk: Buffer): void {
-    const bytes = this.#unfinished.length === 0 ? chunk : Buffer.concat([this.#unfinished, chunk]);
-    const length = completeEventsLength(bytes);
-    this.#unfinished = length === bytes.length ? NOTHING : bytes.subarray(length);
-    if (this.#unfinished.length > this.maxEventBytes) {
+  data(chunk: Buffer): boolean {
+    if (this.#unfinished.length === 0 && completeEventsLength(chunk) === chunk.length) return this.#takeEvents(chunk);
+    // Looked at together with the last bytes only: an event may come in any number of pieces.
+    const seam = this.#tail.length === 0 ? chunk : Buffer.concat([this.#tail, chunk]);
+    this.#unfinished.append(chunk);
+    this.#tail = seam.subarray(-LONGEST_SEAM);
+    const hasData = completeEventsLength(seam) > 0 && this.#takeWhole();
+    if (this.#unfinished.length > this.maxEventBytes && !this.subscriber.closed) {
       this.subscriber.error(
         upstreamError('bad_upstream_answer', `An upstream event is longer than ${this.maxEventBytes} bytes.`),
       );
-    } else if (length > 0) {
-      this.#takeEvents(bytes.subarray(0, length));
     }
+    return hasData;
   }
 
   end(): void {
@@ -75,14 +84,25 @@ export class EventStreamSink implements AnswerSink {
     else this.subscriber.error(error);
   }
 
-  #takeEvents(events: Buffer): void {
+  #takeWhole(): boolean {
+    const bytes = this.#unfinished.take();
+    const length = completeEventsLength(bytes);
+    this.#unfinished = new GrowingBytes();
+    if (length < bytes.length) this.#unfinished.append(bytes.subarray(length));
+    else this.#tail = NOTHING;
+    return this.#takeEvents(bytes.subarray(0, length));
+  }
+
+  #takeEvents(events: Buffer): boolean {
     let translated: Buffer;
     try {
       translated = this.#translated === undefined ? events : this.#translated.take(events);
     } catch (error) {
-      return this.subscriber.error(error);
+      this.subscriber.error(error);
+      return false;
     }
     if (translated.length > 0) this.#judge(translated);
+    return bringsData(events);
   }
 
   #judge(events: Buffer): void {
@@ -99,8 +119,7 @@ export class EventStreamSink implements AnswerSink {
 /** Keeps a whole answer, up to a bound, and hands it over at its end. */
 export class WholeBodySink implements AnswerSink {
   readonly lastWord = undefined;
-  readonly #chunks: Buffer[] = [];
-  #length = 0;
+  readonly #bytes = new GrowingBytes();
 
   constructor(
     private readonly subscriber: Subscriber<ResponsePart>,
@@ -108,18 +127,22 @@ export class WholeBodySink implements AnswerSink {
     private readonly finish: (body: Buffer) => void,
   ) {}
 
-  data(chunk: Buffer): void {
-    this.#length += chunk.length;
-    if (this.#length > this.maxBytes) {
+  data(chunk: Buffer): boolean {
+    this.#bytes.append(chunk);
+    if (this.#bytes.length > this.maxBytes) {
       this.subscriber.error(
         upstreamError('bad_upstream_answer', `The upstream answer is longer than ${this.maxBytes} bytes.`),
       );
-    } else {
-      this.#chunks.push(chunk);
     }
+    return true;
   }
 
   end(): void {
-    this.finish(Buffer.concat(this.#chunks, this.#length));
+    this.finish(this.#bytes.take());
   }
+}
+
+/** Whether there is more than comments. Most streams have nothing but data, which their first letter tells. */
+function bringsData(events: Buffer): boolean {
+  return events[0] === FIRST_OF_DATA || events.includes('\ndata') || events.includes('\rdata');
 }

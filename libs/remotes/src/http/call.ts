@@ -1,10 +1,11 @@
-import { upstreamError, type FlowValve, type ResponsePart } from '@baton/inference';
+import { deadlineExceeded, upstreamError, type FlowValve, type ResponsePart } from '@baton/inference';
 import { Readable } from 'node:stream';
 import { Observable, type Subscriber } from 'rxjs';
 import type { Dispatcher } from 'undici';
 import { EventStreamSink, WholeBodySink, type AnswerReading, type AnswerSink } from './answer-sink.js';
+import { CallClock, type CallTimes, type LateTimer } from './call-clock.js';
 import { CallCancelled, letEnd } from './let-end.js';
-import { connectionError, statusError } from './upstream-error.js';
+import { connectionError, lateError, statusError } from './upstream-error.js';
 
 /** One HTTP call to another process. */
 export interface HttpCall {
@@ -20,8 +21,9 @@ export interface HttpCall {
   /** How the server-sent events of the answer are read; undefined when the answer must not be a stream. */
   readonly events?: AnswerReading | undefined;
   readonly valve: FlowValve;
-  /** From the request sent to the head of the answer. */
-  readonly headTimeoutMs: number;
+  readonly times: CallTimes;
+  /** When the answer has to be there, on the clock of `performance.now()`. */
+  readonly deadlineMs?: number | undefined;
   readonly bounds: CallBounds;
   /** The call was sent, and this side has left it before the upstream ended its answer. */
   readonly onLeft?: (() => void) | undefined;
@@ -29,8 +31,6 @@ export interface HttpCall {
 
 /** What a call may take. */
 export interface CallBounds {
-  /** Between two chunks of the answer. */
-  readonly idleTimeoutMs: number;
   /** Of an answer that is not streamed. */
   readonly maxAnswerBytes: number;
   /** Of one event of a stream. */
@@ -40,39 +40,48 @@ export interface CallBounds {
 /**
  * Sends a call. Cold: subscribing sends it, unsubscribing closes it, unless its answer is whole by then: that ends by itself.
  * Reads no more from the socket while the valve is closed. Uses undici's dispatch handlers rather than its streams: one
- * callback a chunk.
+ * callback a chunk. Nor are its timers used: they are as much as a second late, and any byte restarts them.
  */
 export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<ResponsePart> {
   return new Observable((subscriber) => {
     let controller: Dispatcher.DispatchController | undefined;
     let sink: AnswerSink | undefined;
     let stopWaiting: (() => void) | undefined;
+    if (call.deadlineMs !== undefined && call.deadlineMs <= performance.now()) {
+      subscriber.error(deadlineExceeded());
+      return;
+    }
+    const clock = new CallClock(call.times, call.deadlineMs, (late) => subscriber.error(lateOf(call, late)));
     const over = (): void => {
       controller = undefined;
       stopWaiting?.();
     };
+    // First, before anything that ends at once.
+    subscriber.add(() => clock.stop());
     dispatcher.dispatch(
       {
         origin: call.origin,
         path: call.path,
         method: call.method,
         ...contentOf(call),
-        headersTimeout: call.headTimeoutMs,
-        bodyTimeout: call.bounds.idleTimeoutMs,
+        headersTimeout: 0,
+        bodyTimeout: 0,
       },
       {
         onRequestStart(started) {
           controller = started;
           // Left while the connection was still being made: nothing has been sent yet.
-          if (subscriber.closed) started.abort(new CallCancelled());
-          else if (!call.valve.isOpen) started.pause();
+          if (subscriber.closed) return started.abort(new CallCancelled());
+          clock.enter('head');
+          if (!call.valve.isOpen) started.pause();
         },
         onResponseStart(_controller, status, headers) {
           if (status < 200) return;
           sink = sinkFor(subscriber, call, status, headers['content-type']);
+          clock.enter(sink instanceof EventStreamSink ? 'first_token' : 'between_tokens');
         },
         onResponseData(_controller, chunk) {
-          if (!subscriber.closed) sink?.data(chunk);
+          if (!subscriber.closed && sink?.data(chunk) === true) clock.progress();
         },
         onResponseEnd() {
           over();
@@ -80,11 +89,7 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
         },
         onResponseError(_controller, error) {
           over();
-          if (subscriber.closed) return;
-          const failure = connectionError(call.name, error);
-          // The upstream goes on with what took it too long.
-          if (failure.reason === 'timeout') call.onLeft?.();
-          subscriber.error(failure);
+          if (!subscriber.closed) subscriber.error(connectionError(call.name, error));
         },
       },
     );
@@ -95,6 +100,7 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
       });
     subscriber.add(
       call.valve.state$.subscribe((isOpen) => {
+        clock.hold(!isOpen);
         if (!isOpen) controller?.pause();
         else if (controller?.paused === true) resumeSoon();
       }),
@@ -109,6 +115,10 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
       if (sink?.lastWord === undefined) call.onLeft?.();
     };
   });
+}
+
+function lateOf({ name }: HttpCall, late: LateTimer | 'deadline'): Error {
+  return late === 'deadline' ? deadlineExceeded() : lateError(name, late);
 }
 
 /** Several pieces need their length said: without it they would go out as chunks, which not every server takes. */

@@ -1,4 +1,4 @@
-import { AnswerTruth, jsonPart, parseJson, type ResponsePart } from '@baton/inference';
+import { answerJson, AnswerTruth, jsonPart, readUpstream, type ResponsePart } from '@baton/inference';
 import type { AnswerReading } from './answer-sink.js';
 
 /**
@@ -9,20 +9,12 @@ import type { AnswerReading } from './answer-sink.js';
  */
 export function readAnswer(part: ResponsePart, { choices, translator }: AnswerReading): ResponsePart {
   const truth = new AnswerTruth({ choices });
-  const body = part.kind === 'json' ? part.body : tryParse(part.bytes);
+  const body = part.kind === 'json' ? part.body : answerJson(part.bytes);
   if (translator === undefined) {
     truth.whole(body);
     return part;
   }
-  const answer = translator.whole(body);
+  const answer = readUpstream(() => translator.whole(body));
   truth.whole(answer);
   return jsonPart(answer);
-}
-
-function tryParse(bytes: Uint8Array): unknown {
-  try {
-    return parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 }

@@ -411,13 +411,26 @@ describe('a status', () => {
   });
 
   it.each([
-    ['no error body', 400, 'upstream proxy says no', 'remote_refused'],
+    ['no error body', 404, 'upstream proxy says no', 'remote_refused'],
     ['a wrong key', 401, '{"error":{"message":"Invalid key sk-secret"}}', 'remote_refused'],
     ['a lack of rights', 403, '{"error":{"message":"no"}}', 'remote_refused'],
   ])('for %s is the fault of this side: %d becomes 502', async (_what, status, body, code) => {
     const error = await answered(status, body);
     expect(error).toMatchObject({ status: 502, code });
     expect((error as Error).message).not.toContain('sk-secret');
+  });
+
+  it.each([400, 409, 413, 422])('of %d without an error body keeps its status, but not its words', async (status) => {
+    const error = await answered(status, 'upstream proxy says no');
+    expect(error).toMatchObject({ status, code: 'remote_refused', type: 'invalid_request_error' });
+    expect((error as Error).message).not.toContain('proxy');
+  });
+
+  it('of 501 is for the client to know', async () => {
+    const error = await answered(501, '{"error":{"message":"no such thing in /srv/engine"}}');
+    expect(error).not.toBeInstanceOf(RemoteUnavailableError);
+    expect(error).toMatchObject({ status: 501, code: 'not_supported' });
+    expect((error as Error).message).not.toContain('/srv');
   });
 
   it.each([429, 503])('of %d means busy', async (status) => {

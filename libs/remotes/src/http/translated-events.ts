@@ -1,4 +1,4 @@
-import { END_OF_STREAM, eventData, eventsIn, parseData, sseEvent, upstreamError } from '@baton/inference';
+import { END_OF_STREAM, eventData, eventsIn, parseData, readUpstream, sseEvent, upstreamError } from '@baton/inference';
 import type { AnswerTranslator } from '../dialects/dialect.js';
 
 /** Writes the events of a stream anew, as a translator says. */
@@ -30,6 +30,6 @@ export class TranslatedEvents {
     }
     const parsed = parseData(data);
     if (parsed === undefined) throw upstreamError('bad_upstream_answer', 'An upstream event is not a JSON object.');
-    return this.translator.event(parsed).map(sseEvent);
+    return readUpstream(() => this.translator.event(parsed).map(sseEvent));
   }
 }

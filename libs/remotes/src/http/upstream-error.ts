@@ -1,42 +1,59 @@
-import { InferenceError, parseJson, readErrorBody, upstreamError } from '@baton/inference';
+import { answerJson, InferenceError, readErrorBody, upstreamError } from '@baton/inference';
 import { errors } from 'undici';
 import { RemoteUnavailableError } from '../remote-unavailable.error.js';
+import type { LateTimer } from './call-clock.js';
 
 /** What a failed connection means. undici's error codes: `docs/docs/api/Errors.md`. */
 export function connectionError(endpoint: string, error: unknown): RemoteUnavailableError {
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
-    return new RemoteUnavailableError(endpoint, 'timeout', error);
-  }
   // Not `instanceof Error`: Node's own errors are made outside of the context that this code may run in (Jest).
   const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
   const isConnect = error instanceof errors.ConnectTimeoutError || CONNECT_CODES.has(String(code));
-  return new RemoteUnavailableError(endpoint, isConnect ? 'connect' : 'reset', error);
+  const timer = error instanceof errors.ConnectTimeoutError ? 'connect' : undefined;
+  return new RemoteUnavailableError(endpoint, isConnect ? 'connect' : 'reset', error, undefined, timer);
 }
 
-const CONNECT_CODES = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT']);
+/** What a part of a call that took too long means. */
+export function lateError(endpoint: string, late: LateTimer): RemoteUnavailableError {
+  return new RemoteUnavailableError(endpoint, late === 'connect' ? 'connect' : 'timeout', undefined, undefined, late);
+}
+
+const CONNECT_CODES = new Set([
+  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'],
+  'ERR_ADDRESS_NOT_ALLOWED',
+]);
 
 /** Statuses that say something about the request itself: the client may see the upstream's own words. */
 const CLIENT_FAULTS = new Set([400, 404, 409, 412, 413, 415, 422]);
 
+/** Those among them that can only be about the request, whether or not the upstream's words can be read. */
+const ALWAYS_CLIENT_FAULTS = new Set([400, 409, 413, 422]);
+
+/** Longer bodies of errors are not read. */
+const MOST_READ_BYTES = 1024 * 1024;
+
 /** Of what an upstream says to the client, in characters. */
 const LONGEST_MESSAGE = 2_048;
 
-/** What an upstream status other than 2xx means. A redirect is never followed. */
+/**
+ * What an upstream status other than 2xx means. A redirect is never followed. Words that are not in the error shape of the
+ * field (a page of a gateway, a stack trace) stay in the cause.
+ */
 export function statusError(endpoint: string, status: number, body: Buffer): InferenceError {
-  const text = body.toString('utf8');
-  const said = readErrorBody(tryParse(text));
-  const cause = new Error(`HTTP ${status} from ${endpoint}: ${(said?.message ?? text).slice(0, 256)}`);
-  if (CLIENT_FAULTS.has(status) && said !== undefined)
+  const said = body.length > MOST_READ_BYTES ? undefined : readErrorBody(answerJson(body));
+  const words = said?.message ?? body.toString('utf8', 0, 1_024);
+  const cause = new Error(`HTTP ${status} from ${endpoint}: ${words.slice(0, 256)}`);
+  if (CLIENT_FAULTS.has(status) && said !== undefined) {
     return new InferenceError(said.message.slice(0, LONGEST_MESSAGE), { status, ...said, cause });
+  }
+  if (ALWAYS_CLIENT_FAULTS.has(status)) {
+    const message = `The engine refused the request (HTTP ${status}).`;
+    return new InferenceError(message, { status, code: 'remote_refused', cause });
+  }
+  // What it does not have it will not have the next time, nor elsewhere.
+  if (status === 501) {
+    return new InferenceError('The engine does not support the request.', { status, code: 'not_supported', cause });
+  }
   if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause, status);
   if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause, status);
   return upstreamError('remote_refused', `The remote instance refused the leg (HTTP ${status}).`);
-}
-
-function tryParse(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
-  }
 }
