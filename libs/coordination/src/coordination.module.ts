@@ -1,4 +1,4 @@
-import { poolEndpoints, RemoteClient, RemotePool, StaticEndpointPicker } from '@baton/remotes';
+import { configuredHosts, poolEndpoints, RemoteClient, RemotePool, StaticEndpointPicker } from '@baton/remotes';
 import {
   ConfigurableModuleBuilder,
   Inject,
@@ -17,9 +17,11 @@ import {
 } from './coordination.constants.js';
 import { DEFAULT_PREFILL_TIMEOUT_MS, type CoordinationOptions, type PoolOptions } from './coordination.options.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
+import { Admission } from './http/admission.js';
 import { AnswerRenderer } from './http/answer-renderer.js';
 import { Callers } from './http/callers.js';
 import { InFlight } from './http/in-flight.js';
+import { LoadShedding } from './http/load-shedding.js';
 import { RequestCheck } from './http/request-check.js';
 import { HandoffLedger } from './ledger/handoff-ledger.js';
 import { DecodeLocalPrefillRemoteManager } from './managers/decode-local-prefill-remote.manager.js';
@@ -33,6 +35,7 @@ import { KvConnectors } from './registry/kv-connectors.js';
 import { ManagerRegistry } from './registry/manager-registry.js';
 import { LocalSite } from './split/local-site.js';
 import { Split } from './split/split.js';
+import { HandoffAddresses } from './trust/handoff-addresses.js';
 
 /** What an application adds to the module besides the options. */
 interface CoordinationExtras {
@@ -62,8 +65,25 @@ const MANAGERS = [
   RemoteManager,
 ];
 
-function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers: EndpointPickers): RemotePool {
-  return new RemotePool(poolEndpoints(options?.endpoints ?? [], options?.dialect), client, () => pickers.active);
+/** What the pools of both roles are made with. */
+const POOL_PARTS = [EndpointPickers, CoordinationObserver];
+
+function poolOf(
+  options: PoolOptions | undefined,
+  client: RemoteClient,
+  pickers: EndpointPickers,
+  observer: CoordinationObserver,
+): RemotePool {
+  return new RemotePool(poolEndpoints(options?.endpoints ?? [], options?.dialect), client, () => pickers.active, {
+    ...options,
+    onAttempt: ({ name }, result) => observer.attempted(name, result),
+  });
+}
+
+/** Every host that the configuration names: what it names literally may be dialled whatever it is. */
+function namedHosts({ prefill, decode, kvPeers = [] }: CoordinationOptions): readonly string[] {
+  const endpoints = poolEndpoints([...(prefill?.endpoints ?? []), ...(decode?.endpoints ?? [])]);
+  return [...configuredHosts(endpoints), ...kvPeers.map((peer) => peer.slice(0, peer.lastIndexOf(':')))];
 }
 
 /**
@@ -76,14 +96,17 @@ function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers:
   providers: [
     ...Object.values(connectors),
     ...MANAGERS,
+    Admission,
     AnswerRenderer,
     Callers,
     CoordinationObserver,
     Dispatcher,
     EndpointPickers,
+    HandoffAddresses,
     HandoffLedger,
     InFlight,
     KvConnectors,
+    LoadShedding,
     LocalSite,
     ManagerRegistry,
     RequestCheck,
@@ -93,34 +116,41 @@ function poolOf(options: PoolOptions | undefined, client: RemoteClient, pickers:
       provide: PREFILL_CLIENT,
       inject: [COORDINATION_OPTIONS],
       // Whatever is sent there is a prefill: its whole answer comes when its head does.
-      useFactory: ({ prefill }: CoordinationOptions) =>
-        new RemoteClient({ ...prefill, answerTimeoutMs: prefill?.headTimeoutMs ?? DEFAULT_PREFILL_TIMEOUT_MS }),
+      useFactory: (options: CoordinationOptions) =>
+        new RemoteClient({
+          ...options.prefill,
+          answerTimeoutMs: options.prefill?.headTimeoutMs ?? DEFAULT_PREFILL_TIMEOUT_MS,
+          configuredHosts: namedHosts(options),
+        }),
     },
     {
       provide: REMOTE_CLIENT,
       inject: [COORDINATION_OPTIONS],
-      useFactory: (options: CoordinationOptions) => new RemoteClient(options.decode),
+      useFactory: (options: CoordinationOptions) =>
+        new RemoteClient({ ...options.decode, configuredHosts: namedHosts(options) }),
     },
     {
       provide: PREFILL_POOL,
-      inject: [COORDINATION_OPTIONS, PREFILL_CLIENT, EndpointPickers],
-      useFactory: ({ prefill }: CoordinationOptions, client: RemoteClient, pickers: EndpointPickers) =>
-        poolOf(prefill, client, pickers),
+      inject: [COORDINATION_OPTIONS, PREFILL_CLIENT, ...POOL_PARTS],
+      useFactory: ({ prefill }: CoordinationOptions, ...parts: [RemoteClient, EndpointPickers, CoordinationObserver]) =>
+        poolOf(prefill, ...parts),
     },
     {
       provide: DECODE_POOL,
-      inject: [COORDINATION_OPTIONS, REMOTE_CLIENT, EndpointPickers],
-      useFactory: ({ decode }: CoordinationOptions, client: RemoteClient, pickers: EndpointPickers) =>
-        poolOf(decode, client, pickers),
+      inject: [COORDINATION_OPTIONS, REMOTE_CLIENT, ...POOL_PARTS],
+      useFactory: ({ decode }: CoordinationOptions, ...parts: [RemoteClient, EndpointPickers, CoordinationObserver]) =>
+        poolOf(decode, ...parts),
     },
   ],
   exports: [
+    Admission,
     AnswerRenderer,
     COORDINATION_OPTIONS,
     Callers,
     CoordinationObserver,
     DECODE_POOL,
     Dispatcher,
+    HandoffAddresses,
     HandoffLedger,
     InFlight,
     KvConnectors,

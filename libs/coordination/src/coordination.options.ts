@@ -1,8 +1,8 @@
-import type { DialectName, EndpointOptions, RemoteClientOptions } from '@baton/remotes';
+import type { DialectName, EndpointOptions, RemoteClientOptions, RemoteLimits } from '@baton/remotes';
 import type { ManagerSettings } from './dispatch/manager-settings.js';
 
 /** The remote instances of one role. */
-export interface PoolOptions extends RemoteClientOptions {
+export interface PoolOptions extends RemoteClientOptions, RemoteLimits {
   readonly endpoints?: readonly EndpointOptions[];
   /** What the endpoints speak that do not say so themselves. Default `openai`, which other instances speak as well. */
   readonly dialect?: DialectName;
@@ -28,15 +28,15 @@ export interface CoordinationOptions {
   readonly local?: LocalOptions;
   /** Priority, condition and use of managers; those that are not named keep what their decorator says. */
   readonly managers?: readonly ManagerSettings[];
-  /** Whether the header `x-baton-manager` of a request chooses its manager. Default false: anybody could send it. */
-  readonly trustManagerHeader?: boolean;
   /** Legs that may be sent once more: these percent of all requests, plus so many a second. Default 20 and 10. */
   readonly retryBudget?: { readonly percent?: number; readonly perSecond?: number };
   /**
-   * KV side channels, as `host:port` or `host:*`, that may be asked to free a handoff besides those on the host of the
-   * endpoint that answered: an answer is not trusted to name any address. Default none.
+   * Addresses that a handoff may name, as `host:port` or `host:*`, besides the KV addresses of endpoints, and the host of the
+   * endpoint whose answer it is: neither a peer's request nor an answer is trusted to name any address. Default none.
    */
   readonly kvPeers?: readonly string[];
+  /** Key for those side channels, sent as a bearer token. Default: none is sent. */
+  readonly kvApiKey?: string;
   /** For freeing the KV of a handoff whose client has gone. Default 5,000 ms. */
   readonly releaseTimeoutMs?: number;
   /** How long a KV transfer under way may go on for a client that has gone. Default 30,000 ms. */
@@ -53,16 +53,38 @@ export interface CoordinationOptions {
    * D reads the prompt itself. Default `prefill`.
    */
   readonly staleHandoff?: 'prefill' | 'plain';
+  /** How many requests are answered at once, and how many may wait for that. */
+  readonly admission?: AdmissionOptions;
+  /**
+   * For the whole answer to a request; a client may ask for less with `x-request-timeout-ms`. Above 24 days it is 24 days.
+   * Default 1,800,000 ms.
+   */
+  readonly totalTimeoutMs?: number;
   /** A client that takes nothing for this long is cut off. Default 30,000 ms. */
   readonly stallTimeoutMs?: number;
   /** Bytes of a stream that wait for a slow client before its sources are paused. Default 65,536. */
   readonly highWaterBytes?: number;
 }
 
+/** Bounds of the requests that an instance has taken; the legs of other instances have the same bounds, apart from them. */
+export interface AdmissionOptions {
+  /** Requests that are answered at once. Default 1,024. */
+  readonly maxInFlight?: number;
+  /** Requests that wait for that; 0 lets none wait. Default 1,024. */
+  readonly maxWaiting?: number;
+  /** Longest wait. Default 10,000 ms. */
+  readonly timeoutMs?: number;
+}
+
 /** What this instance can do itself. */
 export interface LocalOptions {
   /** Whether handlers run legs. Default true; false for a pure coordinator. */
   readonly isAvailable?: boolean;
+  /**
+   * Whether the handlers check themselves which addresses a leg names, as the embedded engine does. Default false: a leg that
+   * names others than `kvPeers` and KV addresses of endpoints is refused with a 403.
+   */
+  readonly checksAddresses?: boolean;
   /** The engine server behind the handlers, for connectors that have to name it on the wire. */
   readonly endpoint?: EndpointOptions;
 }
@@ -71,6 +93,10 @@ export const DEFAULT_PREFILL_TIMEOUT_MS = 60_000;
 export const DEFAULT_RELEASE_TIMEOUT_MS = 5_000;
 export const DEFAULT_TRANSFER_TIMEOUT_MS = 30_000;
 export const DEFAULT_ABANDONED_PREFILL_MS = 250;
+export const DEFAULT_MAX_IN_FLIGHT = 1_024;
+export const DEFAULT_MAX_WAITING = 1_024;
+export const DEFAULT_ADMISSION_TIMEOUT_MS = 10_000;
+export const DEFAULT_TOTAL_TIMEOUT_MS = 1_800_000;
 export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 export const DEFAULT_HIGH_WATER_BYTES = 65_536;
 export const DEFAULT_PICKER = 'static';

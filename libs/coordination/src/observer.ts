@@ -1,4 +1,5 @@
 import type { InferenceApi, InferenceError, InferenceRequest } from '@baton/inference';
+import type { AttemptResult } from '@baton/remotes';
 import { Injectable } from '@nestjs/common';
 import type { Phase } from './connectors/cancellation.js';
 
@@ -10,6 +11,10 @@ export type StreamEndReason =
   | 'client_error'
   /** Ended by its id (`abort_requests`). */
   | 'aborted'
+  /** Not admitted: too many requests, or too late an event loop. */
+  | 'rejected'
+  /** The time for the whole answer was over. */
+  | 'deadline'
   | 'upstream_error'
   /** An error object came in the middle of an upstream's answer. */
   | 'upstream_error_event'
@@ -19,6 +24,10 @@ export type StreamEndReason =
   | 'upstream_incomplete'
   /** An upstream's stream ended without its end mark. */
   | 'upstream_truncated'
+  /** An upstream's first part did not come in time. */
+  | 'timeout_first_token'
+  /** An upstream fell silent in the middle of its answer. */
+  | 'timeout_between_tokens'
   | 'server_error'
   | 'drain';
 
@@ -28,21 +37,39 @@ export type StreamEndReason =
 export type Settlement = 'taken' | 'freed' | 'lease_expired' | 'unknown';
 
 /**
+ * Why a request was not admitted: too many were waiting, it waited too long, the instance was too busy to begin anything, or
+ * it is shutting down; or its sender may not send it, which is found out before it counts as started.
+ */
+export type RejectionReason =
+  | 'queue_full'
+  | 'wait_timeout'
+  | 'busy'
+  | 'drain'
+  | 'missing_api_key'
+  | 'invalid_api_key'
+  | 'peers_only'
+  | 'admin_only';
+
+/**
  * Told what happens to requests; the place to hang metrics on. Replace it by a provider of your own for this
  * token. Methods must not throw and must return at once.
  */
 @Injectable()
 export class CoordinationObserver {
-  /** A request was admitted and counts as in flight. */
+  /** A request came and counts as in flight, also while it waits to be admitted. */
   started(_api: InferenceApi): void {}
   /** A manager took a request. */
   dispatched(_manager: string): void {}
   /** A request is over, for the client and for this instance; called once for each `started`. */
   ended(_reason: StreamEndReason): void {}
+  /** A request was not admitted; nothing was done for it. */
+  rejected(_reason: RejectionReason): void {}
   /** This instance answered a request because a leg of it failed elsewhere. */
   fellBack(_reason: string): void {}
   /** A leg was sent once more; `reason` is why the attempt before failed. */
   retried(_leg: 'prefill' | 'decode', _reason: string): void {}
+  /** A leg on a remote (`host:port`) has ended. */
+  attempted(_remote: string, _result: AttemptResult): void {}
   /** A leg failed, or the whole request did, for a reason that is not the client's. For logs. */
   failed(_request: InferenceRequest, _error: InferenceError): void {}
   /** A prefill handed nothing over, so that the decode ran as a plain request. */

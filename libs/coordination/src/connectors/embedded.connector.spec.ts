@@ -1,5 +1,12 @@
 import { inferenceRequest, type InferenceApi, type JsonObject } from '@baton/inference';
-import { ConnectorMismatchError, parseEndpoint, RemoteClient, type Endpoint, type LegSite } from '@baton/remotes';
+import {
+  AddressList,
+  ConnectorMismatchError,
+  parseEndpoint,
+  RemoteClient,
+  type Endpoint,
+  type LegSite,
+} from '@baton/remotes';
 import { afterAll, afterEach, describe, expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer, type Server, type ServerResponse } from 'node:http';
@@ -297,9 +304,22 @@ describe('release', () => {
     expect(seen).toHaveLength(3);
   });
 
+  it('shows its key to side channels on the list, and the endpoint its own', () => {
+    const channels = { peers: new AddressList(['10.0.0.9:7']), apiKey: 'key-for-peers' };
+    const endpoint = parseEndpoint({ url: 'http://10.0.0.7:8100', apiKey: 'key-of-p' });
+    const site: LegSite = { endpoint, run: () => EMPTY };
+    const keyFor = (host: string, port: number) =>
+      sideChannelOf({ remote_host: host, remote_port: port }, site, channels)?.apiKey;
+    expect(keyFor('10.0.0.9', 7)).toBe('key-for-peers');
+    expect(keyFor('10.0.0.7', 7)).toBe('key-of-p');
+    expect(sideChannelOf({ remote_host: '10.0.0.9', remote_port: 8 }, site, channels)).toBeUndefined();
+  });
+
   it('reads an address of IPv6 with and without brackets', () => {
     for (const host of ['::1', '[::1]']) {
-      expect(sideChannelOf({ remote_host: host, remote_port: 5 }, OWN_ENGINE, [])).toMatchObject({
+      expect(
+        sideChannelOf({ remote_host: host, remote_port: 5 }, OWN_ENGINE, { peers: new AddressList() }),
+      ).toMatchObject({
         origin: 'http://[::1]:5',
       });
     }

@@ -1,5 +1,6 @@
 import { InferenceError, legOf, type InferenceRequest, type JsonObject, type PrefillShare } from '@baton/inference';
 import {
+  AddressList,
   callJson,
   ConnectorMismatchError,
   RemoteClient,
@@ -23,7 +24,7 @@ import {
 import { prefillBody, withKvTransferParams } from './leg-edits.js';
 import { sharedAnswer } from './prefill-share.js';
 import { pullParams } from './pull-params.js';
-import { sideChannelOf } from './side-channel-of.js';
+import { sideChannelOf, type SideChannels } from './side-channel-of.js';
 
 /** Field names as vLLM's NixlConnector has them, so that tools of the field read them. */
 const ASK_FOR_HANDOFF: JsonObject = {
@@ -68,10 +69,14 @@ export class EmbeddedKvConnector implements KvConnector {
     { readonly mismatch: ConnectorMismatchError | undefined; readonly until: number }
   >();
 
+  readonly #sideChannels: SideChannels;
+
   constructor(
     @Inject(REMOTE_CLIENT) private readonly client: RemoteClient,
-    @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
-  ) {}
+    @Inject(COORDINATION_OPTIONS) { kvPeers = [], kvApiKey }: CoordinationOptions,
+  ) {
+    this.#sideChannels = { peers: new AddressList(kvPeers), apiKey: kvApiKey };
+  }
 
   prefillLeg(request: InferenceRequest): InferenceRequest {
     const { api } = request;
@@ -113,7 +118,7 @@ export class EmbeddedKvConnector implements KvConnector {
   }
 
   release({ params }: HandoffDescriptor, { prefill }: ReleaseMeans): Observable<ReleaseOutcome> {
-    const sideChannel = sideChannelOf(params, prefill, this.options.kvPeers ?? []);
+    const sideChannel = sideChannelOf(params, prefill, this.#sideChannels);
     if (sideChannel === undefined) return of('unknown');
     const path = `/kv/v1/handoffs/${encodeURIComponent(String(params['remote_request_id']))}`;
     return this.client.call(sideChannel, { method: 'DELETE', path }).pipe(

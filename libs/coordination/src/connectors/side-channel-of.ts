@@ -1,24 +1,31 @@
 import type { JsonObject } from '@baton/inference';
-import { parseEndpoint, type Endpoint, type LegSite } from '@baton/remotes';
+import { AddressList, parseEndpoint, readHost, readPort, type Endpoint, type LegSite } from '@baton/remotes';
+
+/** Which side channels may be dialled. */
+export interface SideChannels {
+  /** Those of other hosts than the endpoint's that answered. */
+  readonly peers: AddressList;
+  /** Sent to those on the list only. */
+  readonly apiKey?: string | undefined;
+}
 
 /**
  * The KV side channel that P's answer names, or undefined when it may not be dialled: an answer could name any address.
  * It may be on the host of the endpoint that gave the answer, or on the list. The engine of this process is trusted.
- *
- * @param peers `host:port`, or `host:*` for every port of a host.
  */
 export function sideChannelOf(
-  { remote_host: remoteHost, remote_port: port }: JsonObject,
+  { remote_host: remoteHost, remote_port: remotePort }: JsonObject,
   prefill: LegSite | undefined,
-  peers: readonly string[],
+  { peers, apiKey }: SideChannels,
 ): Endpoint | undefined {
-  if (typeof remoteHost !== 'string' || !Number.isInteger(port)) return undefined;
-  const host = remoteHost.includes(':') && !remoteHost.startsWith('[') ? `[${remoteHost}]` : remoteHost;
-  const isKnown = (site: LegSite): boolean =>
-    site.endpoint === undefined || new URL(site.endpoint.origin).hostname === host.toLowerCase();
-  const isListed = peers.some((peer) => peer === `${host}:${String(port)}` || peer === `${host}:*`);
-  if (!isListed && (prefill === undefined || !isKnown(prefill))) return undefined;
-  return HOST.test(host) ? parseEndpoint(`http://${host}:${String(port)}`) : undefined;
+  const [host, port] = [readHost(remoteHost), readPort(remotePort)];
+  if (host === undefined || port === undefined) return undefined;
+  const url = `http://${host}:${port}`;
+  if (peers.allows(host, port)) return parseEndpoint({ url, ...(apiKey ? { apiKey } : {}) });
+  if (prefill === undefined) return undefined;
+  const { endpoint } = prefill;
+  if (endpoint === undefined) return parseEndpoint({ url, ...(apiKey ? { apiKey } : {}) });
+  if (new URL(endpoint.origin).hostname !== host) return undefined;
+  // That host has the key of its endpoint already.
+  return parseEndpoint({ url, ...(endpoint.apiKey ? { apiKey: endpoint.apiKey } : {}) });
 }
-
-const HOST = /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)$/i;

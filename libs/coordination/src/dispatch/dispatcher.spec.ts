@@ -1,4 +1,11 @@
-import { inferenceRequest, jsonPart, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import {
+  inferenceRequest,
+  invalidRequest,
+  jsonPart,
+  type Caller,
+  type InferenceRequest,
+  type ResponsePart,
+} from '@baton/inference';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { Provider } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
@@ -80,14 +87,33 @@ describe('Dispatcher', () => {
     expect(late.dispatch).not.toHaveBeenCalled();
   });
 
-  it('passes on what a manager throws', () => {
-    const broken: DisaggregatedRequestManager = {
+  it('passes on what a manager refuses', () => {
+    const refuses: DisaggregatedRequestManager = {
       dispatch: () => {
-        throw new Error('broken policy');
+        throw invalidRequest('Not here.', 'prompt');
       },
     };
-    registry.register(broken, { name: 'broken' });
-    expect(() => dispatcher.dispatch(request, local)).toThrow('broken policy');
+    registry.register(refuses, { name: 'refuses' });
+    expect(() => dispatcher.dispatch(request, local)).toThrow('Not here.');
+    expect(dispatched).not.toHaveBeenCalled();
+  });
+
+  it.each<[string, () => unknown]>([
+    [
+      'throws',
+      () => {
+        throw new Error('broken policy');
+      },
+    ],
+    ['answers with a promise', () => Promise.resolve()],
+    ['answers with null', () => null],
+  ])('tells of a manager that %s, and asks the next', (_what, dispatch) => {
+    const failed = jest.spyOn(CoordinationObserver.prototype, 'failed');
+    registry.register({ dispatch } as unknown as DisaggregatedRequestManager, { name: 'broken', priority: 1 });
+    registry.register(new ScriptedManager(of(jsonPart({ by: 'next' }))), { name: 'next', priority: 2 });
+    expect(dispatcher.dispatch(request, local)?.manager).toBe('next');
+    expect(failed.mock.calls).toEqual([[request, expect.objectContaining({ code: 'internal_error' })]]);
+    failed.mockRestore();
   });
 
   it('is off without a connector, and on with one', async () => {
@@ -134,39 +160,41 @@ describe('Dispatcher', () => {
   });
 
   describe('when a load balancer chooses the manager', () => {
-    const chosen = (name: string): InferenceRequest =>
-      inferenceRequest('completions', { prompt: 'x' }, { clientHeaders: { 'x-baton-manager': name } });
+    const chosen = (name: string, trust: Caller['trust'] = 'peer'): InferenceRequest => {
+      const caller = { trust, label: 'gateway' };
+      return inferenceRequest('completions', { prompt: 'x' }, { caller, clientHeaders: { 'x-baton-manager': name } });
+    };
     const takes = new ScriptedManager(of(jsonPart({})));
     const other = new ScriptedManager(of(jsonPart({})));
     const declines = new ScriptedManager(undefined);
 
-    async function composeThree(options: CoordinationOptions): Promise<void> {
+    async function composeThree(): Promise<void> {
       @RequestManager({ name: 'other', priority: -1 })
       class OtherManager implements DisaggregatedRequestManager {
         readonly dispatch = other.dispatch;
       }
       const settings = { name: 'other', disaggregateWhen: { minPromptTokens: 1_000 } };
-      await compose('embedded', { managers: [settings], ...options }, [OtherManager]);
+      await compose('embedded', { managers: [settings] }, [OtherManager]);
       registry.register(takes, { name: 'takes', priority: -3 });
       registry.register(declines, { name: 'declines', priority: -2 });
       for (const { dispatch } of [takes, other, declines]) dispatch.mockClear();
     }
 
     it('asks that one first, without its condition', async () => {
-      await composeThree({ trustManagerHeader: true });
+      await composeThree();
       expect(dispatcher.dispatch(chosen('other'), local)?.manager).toBe('other');
       expect(takes.dispatch).not.toHaveBeenCalled();
     });
 
     it('asks the others in order when it declines', async () => {
-      await composeThree({ trustManagerHeader: true });
+      await composeThree();
       expect(dispatcher.dispatch(chosen('declines'), local)?.manager).toBe('takes');
       expect(declines.dispatch).toHaveBeenCalledTimes(1);
       expect(other.dispatch).not.toHaveBeenCalled();
     });
 
     it('refuses a name that it does not know, listing those that it does, before any manager is asked', async () => {
-      await composeThree({ trustManagerHeader: true });
+      await composeThree();
       const dispatch = (): unknown => dispatcher.dispatch(chosen('best'), local);
       expect(dispatch).toThrow(
         expect.objectContaining({
@@ -179,13 +207,11 @@ describe('Dispatcher', () => {
       for (const { dispatch: asked } of [takes, other, declines]) expect(asked).not.toHaveBeenCalled();
     });
 
-    it.each([false, undefined])(
-      'does as if nothing was said when it is not trusted (%s)',
-      async (trustManagerHeader) => {
-        await composeThree({ trustManagerHeader });
-        expect(dispatcher.dispatch(chosen('other'), local)?.manager).toBe('takes');
-        expect(dispatcher.dispatch(chosen('best'), local)?.manager).toBe('takes');
-      },
-    );
+    it('does as if nothing was said when a client says so', async () => {
+      await composeThree();
+      expect(dispatcher.dispatch(chosen('other', 'client'), local)?.manager).toBe('takes');
+      expect(dispatcher.dispatch(chosen('best', 'client'), local)?.manager).toBe('takes');
+      expect(dispatcher.dispatch(chosen('other', 'admin'), local)?.manager).toBe('other');
+    });
   });
 });

@@ -1,4 +1,4 @@
-import type { InferenceError, InferenceRequest } from '@baton/inference';
+import { isTrusted, type Caller, type InferenceError, type InferenceRequest } from '@baton/inference';
 import { merge, Subject, type Observable } from 'rxjs';
 
 /** Ends the answer of one request when it emits. */
@@ -19,6 +19,7 @@ export class AbortIndex {
   /** Apart from the ids: a client must not be able to take another's key for its id. */
   readonly #byKey = new Map<string, Set<AbortSwitch>>();
   readonly #idsOf = new WeakMap<AbortSwitch, Set<string>>();
+  readonly #callerOf = new WeakMap<AbortSwitch, Caller>();
 
   /** Adds a request; the returned function takes it out again. */
   add(request: InferenceRequest): () => void {
@@ -26,6 +27,7 @@ export class AbortIndex {
     const ids = new Set(idsOf(request));
     put(this.#byKey, request.key, aborted);
     this.#idsOf.set(aborted, ids);
+    this.#callerOf.set(aborted, request.caller);
     for (const id of ids) put(this.#byId, id, aborted);
     return () => {
       take(this.#byKey, request.key, aborted);
@@ -46,17 +48,25 @@ export class AbortIndex {
     return merge(...(this.#byKey.get(key) ?? []));
   }
 
-  /** Whom an id means: one that a client sent, one that its answer carried, or a request's key. */
-  find(id: string): ReadonlySet<AbortSwitch> {
+  /**
+   * Whom an id means: one that a client sent, one that its answer carried, or a request's key. Of others than `caller` only
+   * when it is trusted.
+   */
+  find(id: string, caller: Caller): ReadonlySet<AbortSwitch> {
     const prefix = ANSWER_PREFIXES.find((candidate) => id.startsWith(candidate)) ?? '';
     const bare = id.slice(prefix.length);
     const key = keyOf(bare);
-    return new Set([
+    const meant = [
       ...(this.#byId.get(id) ?? []),
       ...(this.#byId.get(bare) ?? []),
       ...(key === undefined ? [] : (this.#byKey.get(key) ?? [])),
-    ]);
+    ];
+    return new Set(meant.filter((aborted) => mayEnd(caller, this.#callerOf.get(aborted))));
   }
+}
+
+function mayEnd(caller: Caller, owner: Caller | undefined): boolean {
+  return isTrusted(caller) || (owner?.trust === caller.trust && owner.label === caller.label);
 }
 
 /** The client's id, and the one that a body may carry itself (vLLM's `request_id`), which its answer then repeats. */

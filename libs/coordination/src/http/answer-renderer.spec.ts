@@ -1,4 +1,5 @@
 import {
+  ANONYMOUS,
   bytesPart,
   InferenceError,
   invalidRequest,
@@ -155,13 +156,13 @@ it('an answer can be aborted by the id that it gave itself in its first part, an
   parts.next(bytesPart(sseEvent({ id: 'later', choices: [] })));
   const chunks: Buffer[] = [];
   (await response).on('data', (chunk: Buffer) => chunks.push(chunk));
-  expect(running.inFlight.abort(['later'])).toBe(0);
-  expect(running.inFlight.abort(['made-by-the-server'])).toBe(1);
+  expect(running.inFlight.abort(['later'], ANONYMOUS)).toBe(0);
+  expect(running.inFlight.abort(['made-by-the-server'], ANONYMOUS)).toBe(1);
   await once(await response, 'end');
   expect(Buffer.concat(chunks).toString()).toContain('request_aborted');
   await until(() => script.ends.length === 1);
   expect(script.ends).toEqual(['aborted']);
-  expect(running.inFlight.abort(['made-by-the-server'])).toBe(0);
+  expect(running.inFlight.abort(['made-by-the-server'], ANONYMOUS)).toBe(0);
 });
 
 describe('a stream', () => {

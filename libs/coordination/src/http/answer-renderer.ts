@@ -21,8 +21,10 @@ import {
   type CoordinationOptions,
 } from '../coordination.options.js';
 import { CoordinationObserver, type StreamEndReason } from '../observer.js';
+import { Admission } from './admission.js';
 import { answerId } from './answer-id.js';
 import { clientGone } from './client-gone.js';
+import { untilDeadline } from './deadline.js';
 import { endReason, failureToTell } from './end-reason.js';
 import { keepIntegersExact } from './exact-integers.js';
 import { InFlight } from './in-flight.js';
@@ -36,6 +38,7 @@ import { toHttpException } from './to-http-exception.js';
 export class AnswerRenderer {
   constructor(
     private readonly inFlight: InFlight,
+    private readonly admission: Admission,
     private readonly observer: CoordinationObserver,
     @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
   ) {}
@@ -46,8 +49,19 @@ export class AnswerRenderer {
    */
   render({ parts, request }: InferenceAnswer, reply: FastifyReply): Observable<unknown> {
     return new Observable<unknown>((subscriber) => {
-      const end = this.inFlight.begin(request);
-      const answer = this.watched(parts.pipe(this.inFlight.untilAborted(request)), request);
+      const admission = new Subscription();
+      const begun = this.inFlight.begin(request);
+      const end = (reason: StreamEndReason): void => {
+        admission.unsubscribe();
+        begun(reason);
+      };
+      const answer = this.watched(
+        this.admitted(parts, request, admission).pipe(
+          untilDeadline(request.deadlineMs),
+          this.inFlight.untilAborted(request),
+        ),
+        request,
+      );
       const rendered = request.stream ? this.stream(answer, request, reply, end) : this.whole(answer, reply, end);
       return rendered.subscribe(subscriber);
     }).pipe(
@@ -58,6 +72,25 @@ export class AnswerRenderer {
         return throwError(() => toHttpException(error));
       }),
     );
+  }
+
+  /**
+   * The parts, as soon as the request is admitted. It counts as admitted until its answer has been sent, not only made: until
+   * then it holds memory and a socket.
+   */
+  private admitted(
+    parts: Observable<ResponsePart>,
+    request: InferenceRequest,
+    admission: Subscription,
+  ): Observable<ResponsePart> {
+    return new Observable((subscriber) => {
+      admission.add(
+        this.admission.admit(request).subscribe({
+          next: () => parts.subscribe(subscriber),
+          error: (error: unknown) => subscriber.error(error),
+        }),
+      );
+    });
   }
 
   /** Learns the id that the answer gives itself, and tells of its failure. */

@@ -1,4 +1,11 @@
-import { inferenceRequest, invalidRequest, jsonPart, type InferenceRequest } from '@baton/inference';
+import {
+  ANONYMOUS,
+  inferenceRequest,
+  invalidRequest,
+  jsonPart,
+  type Caller,
+  type InferenceRequest,
+} from '@baton/inference';
 import { describe, expect, it, jest } from '@jest/globals';
 import { StreamableFile } from '@nestjs/common';
 import { Readable } from 'node:stream';
@@ -6,6 +13,8 @@ import { catchError, forkJoin, map, mergeMap, of } from 'rxjs';
 import { InferenceAnswer } from './inference-answer.js';
 import { run, script, type Running } from './story-application.spec-support.js';
 import { DONE, event, parsed, post, STORY, STREAM } from './story-client.spec-support.js';
+
+const PEER: Caller = { trust: 'peer', label: 'gateway' };
 
 describe('when coordination is off', () => {
   const off = (): Promise<Running> => run({});
@@ -185,6 +194,7 @@ describe('the lifecycle of a request', () => {
       { prompt: 'x', odd: { a: 1 } },
       { headers: { traceparent: 'tp', authorization: 'Bearer k', cookie: 'c=1', 'proxy-authorization': 'Basic k' } },
     );
+    script.caller = PEER;
     await post(running, STORY, { headers: { 'x-baton-leg': '1', 'x-request-id': 'not safe to repeat' } });
     expect(seen[0]).toMatchObject({
       api: 'completions',
@@ -211,6 +221,7 @@ describe('the lifecycle of a request', () => {
     expect(answer.status).toBe(400);
     expect(parsed(answer)).toMatchObject({ error: { param: 'prompt', code: 'context_length_exceeded' } });
     expect(asked).not.toHaveBeenCalled();
+    script.caller = PEER;
     expect((await post(running, STORY, { headers: { 'x-baton-leg': '1' } })).status).toBe(200);
   });
 
@@ -247,7 +258,8 @@ describe('the manager that a load balancer chooses', () => {
   const NONE = { headers: { 'x-baton-manager': 'best' } };
 
   it('takes the request, when the balancer is trusted', async () => {
-    const running = await run({ connector: 'embedded', managers, trustManagerHeader: true });
+    const running = await run({ connector: 'embedded', managers });
+    script.caller = PEER;
     script.plan = () => of(jsonPart({ by: 'manager' }));
     expect((await post(running, STORY)).headers['x-baton-manager']).toBe('local');
     const answer = await post(running, STORY, CHOICE);
@@ -256,7 +268,8 @@ describe('the manager that a load balancer chooses', () => {
   });
 
   it('is refused when there is none of that name, before the request is checked', async () => {
-    const running = await run({ connector: 'embedded', managers, trustManagerHeader: true });
+    const running = await run({ connector: 'embedded', managers });
+    script.caller = PEER;
     const asked = jest.fn(() => undefined);
     script.plan = asked;
     script.check = asked;
@@ -267,9 +280,13 @@ describe('the manager that a load balancer chooses', () => {
     expect(asked).not.toHaveBeenCalled();
   });
 
-  it('is not asked for when anybody may send the header, and when coordination is off', async () => {
-    for (const options of [{ connector: 'embedded', managers }, { trustManagerHeader: true }]) {
+  it('is not asked for when a client sends the header, and when coordination is off', async () => {
+    for (const [options, caller] of [
+      [{ connector: 'embedded', managers }, ANONYMOUS],
+      [{}, PEER],
+    ] as const) {
       const running = await run(options);
+      script.caller = caller;
       script.plan = () => of(jsonPart({ by: 'manager' }));
       for (const call of [CHOICE, NONE]) expect((await post(running, STORY, call)).status).toBe(200);
       expect(parsed(await post(running, STORY, CHOICE))).toEqual({ leg: STORY });
@@ -302,6 +319,7 @@ describe('what a client says of a handoff', () => {
 
   it('makes no leg of a request where none is run', async () => {
     const running = await run({ connector: 'embedded', local: { isAvailable: false } });
+    script.caller = PEER;
     const seen: unknown[] = [];
     script.plan = ({ body, isLeg }) => {
       seen.push({ body, isLeg });
@@ -315,41 +333,92 @@ describe('what a client says of a handoff', () => {
     ]);
   });
 
-  it('stays in a leg, whichever way it is one, and when coordination is off', async () => {
-    const running = await run();
+  const LEGS: [object, Record<string, string>][] = [
+    [FORGED, { 'x-baton-leg': '1' }],
+    [{ ...FORGED, bootstrap_room: 7 }, {}],
+    [{ ...FORGED, disaggregated_params: { ctx_info_endpoint: ['10.0.0.9:80'] } }, {}],
+    [
+      {
+        prompt: 'x',
+        kv_transfer_params: {},
+        sampling_params: { extra_args: { kv_transfer_params: { do_remote_decode: true }, own: 1 } },
+      },
+      {},
+    ],
+  ];
+  const kvPeers = ['10.0.0.9:*'];
+
+  it('stays in the leg of a trusted caller, whichever way it is one, and when coordination is off', async () => {
+    const running = await run({ connector: 'embedded', kvPeers });
+    script.caller = PEER;
     script.handler = (leg, body) => ({ leg: leg.body, body });
-    const legs: [object, Record<string, string>][] = [
-      [FORGED, { 'x-baton-leg': '1' }],
-      [{ ...FORGED, bootstrap_room: 7 }, {}],
-      [
-        {
-          prompt: 'x',
-          kv_transfer_params: {},
-          sampling_params: { extra_args: { kv_transfer_params: { do_remote_decode: true } } },
-        },
-        {},
-      ],
-    ];
-    for (const [body, headers] of legs) {
+    for (const [body, headers] of LEGS) {
       expect(parsed(await post(running, body, { headers }))).toEqual({ leg: body, body: { ...body, isMarked: true } });
     }
-    const off = await run({});
+    const off = await run({ kvPeers });
+    script.caller = PEER;
     script.handler = (leg, body) => ({ leg: leg.body, body });
     expect(parsed(await post(off, FORGED))).toEqual({ leg: FORGED, body: { ...FORGED, isMarked: true } });
+  });
+
+  it.each([
+    ['on', { connector: 'embedded' }],
+    ['off', {}],
+  ])('makes no leg of what a client sends, when coordination is %s', async (_state, options) => {
+    const running = await run({ ...options, kvPeers });
+    script.handler = (leg, body) => ({ leg: leg.body, body, isLeg: leg.isLeg, headers: leg.headers });
+    for (const [body, headers] of LEGS) {
+      const answer = await post(running, body, { headers: { ...headers, 'x-data-parallel-rank': '3' } });
+      expect(parsed(answer)).toEqual({ leg: CLEAN, body: { ...CLEAN, isMarked: true }, isLeg: false, headers: {} });
+    }
+  });
+
+  it.each([
+    ['on', { connector: 'embedded' }],
+    ['off', {}],
+  ])('is refused in a leg that names an address nobody listed, when coordination is %s', async (_state, options) => {
+    const running = await run({ ...options, kvPeers: ['10.0.0.9:80'] });
+    script.caller = PEER;
+    script.handler = jest.fn();
+    const answer = await post(running, FORGED, { headers: { 'x-baton-leg': '1' } });
+    expect(answer.status).toBe(403);
+    expect(parsed(answer)).toMatchObject({ error: { code: 'address_not_allowed', type: 'permission_error' } });
+    expect(answer.text).not.toContain('10.0.0.9');
+    expect(script.handler).not.toHaveBeenCalled();
+  });
+
+  it('is left to the handler that checks addresses itself', async () => {
+    const running = await run({ connector: 'embedded', local: { checksAddresses: true } });
+    script.caller = PEER;
+    expect((await post(running, FORGED, { headers: { 'x-baton-leg': '1' } })).status).toBe(200);
   });
 });
 
 describe.each([
   ['off', {}],
   ['on', { connector: 'embedded' }],
-])('the data parallel rank, when coordination is %s,', (_state, options) => {
+])('the headers of a trusted caller, when coordination is %s,', (_state, options) => {
   it.each([
-    ['of a leg goes on', { 'x-baton-leg': '1', 'x-data-parallel-rank': '3' }, { 'x-data-parallel-rank': '3' }],
-    ['of a leg has to be digits', { 'x-baton-leg': '1', 'x-data-parallel-rank': '3, 4' }, {}],
-    ['of a client does not go on', { 'x-data-parallel-rank': '3' }, {}],
+    ['the rank of a leg goes on', { 'x-baton-leg': '1', 'x-data-parallel-rank': '3' }, { 'x-data-parallel-rank': '3' }],
+    ['the rank has to be digits', { 'x-baton-leg': '1', 'x-data-parallel-rank': '3, 4' }, {}],
+    ['the rank of what is no leg does not go on', { 'x-data-parallel-rank': '3' }, {}],
   ])('%s', async (_what, headers, forwarded) => {
     const running = await run(options);
+    script.caller = PEER;
     script.handler = (leg) => leg.headers;
     expect(parsed(await post(running, STORY, { headers }))).toEqual(forwarded);
+  });
+
+  it('a request that comes around again and again is refused', async () => {
+    const running = await run(options);
+    script.caller = PEER;
+    script.handler = (leg) => ({ hops: leg.hops });
+    const sent = (hops: string): ReturnType<typeof post> => post(running, STORY, { headers: { 'x-baton-hops': hops } });
+    expect(parsed(await sent('4'))).toEqual({ hops: 4 });
+    const refused = await sent('5');
+    expect(refused.status).toBe(508);
+    expect(parsed(refused)).toMatchObject({ error: { code: 'loop_detected' } });
+    script.caller = ANONYMOUS;
+    expect(parsed(await sent('99'))).toEqual({ hops: 0 });
   });
 });

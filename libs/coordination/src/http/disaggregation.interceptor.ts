@@ -1,10 +1,14 @@
-import { expectObject, isJsonObject } from '@baton/inference';
-import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { expectObject, isJsonObject, isTrusted, type InferenceRequest, type JsonObject } from '@baton/inference';
+import { Inject, Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { mergeMap, of, type Observable } from 'rxjs';
+import { COORDINATION_OPTIONS } from '../coordination.constants.js';
+import type { CoordinationOptions } from '../coordination.options.js';
 import { Dispatcher, MANAGER_HEADER } from '../dispatch/dispatcher.js';
+import { HandoffAddresses } from '../trust/handoff-addresses.js';
 import { AnswerRenderer } from './answer-renderer.js';
+import { Callers } from './callers.js';
 import { InferenceAnswer } from './inference-answer.js';
 import { setLeg } from './leg.decorator.js';
 import { localExecution } from './local-execution.js';
@@ -16,6 +20,7 @@ import {
   dispatchable,
   REQUEST_ID_HEADER,
   toInferenceRequest,
+  type DisaggregatedOptions,
 } from './route-contract.js';
 import { toHttpException } from './to-http-exception.js';
 
@@ -29,7 +34,10 @@ export class DisaggregationInterceptor implements NestInterceptor {
     private readonly dispatcher: Dispatcher,
     private readonly renderer: AnswerRenderer,
     private readonly requestCheck: RequestCheck,
+    private readonly callers: Callers,
+    private readonly addresses: HandoffAddresses,
     private readonly reflector: Reflector,
+    @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
   ) {}
 
   async intercept(context: ExecutionContext, next: CallHandler): Promise<Observable<unknown>> {
@@ -37,7 +45,7 @@ export class DisaggregationInterceptor implements NestInterceptor {
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const options = this.reflector.getAllAndOverride(DisaggregatedMetadata, [context.getHandler(), context.getClass()]);
     if (!this.dispatcher.isActive) {
-      if (isJsonObject(http.body)) setLeg(http, toInferenceRequest(http, reply, http.body, options));
+      if (isJsonObject(http.body)) this.withoutManagers(http, reply, http.body, options);
       return this.passThrough(next, reply);
     }
     const bodyClass = bodyClassOf(context, options);
@@ -45,8 +53,7 @@ export class DisaggregationInterceptor implements NestInterceptor {
     if (bodyClass === undefined && !isJsonObject(http.body)) return next.handle();
     try {
       if (bodyClass !== undefined) validateBody(bodyClass, http.body);
-      const received = toInferenceRequest(http, reply, expectObject(http.body, null), options);
-      const request = dispatchable(received, this.dispatcher.runsLegs);
+      const request = this.received(http, reply, expectObject(http.body, null), options);
       // Nothing has been started yet when the request is refused, neither for its manager nor by the check.
       const managers = this.dispatcher.order(request);
       if (!request.isLeg) await this.requestCheck.check(request);
@@ -60,6 +67,47 @@ export class DisaggregationInterceptor implements NestInterceptor {
     } catch (error) {
       throw toHttpException(error);
     }
+  }
+
+  /**
+   * What the handler is to run when no manager is asked: the request as it came, but for what its caller may not say.
+   *
+   * @throws HttpException as {@link received}
+   */
+  private withoutManagers(
+    http: FastifyRequest,
+    reply: FastifyReply,
+    body: JsonObject,
+    options: DisaggregatedOptions,
+  ): void {
+    try {
+      const request = this.received(http, reply, body, options);
+      setLeg(http, request);
+      http.body = request.body;
+    } catch (error) {
+      throw toHttpException(error);
+    }
+  }
+
+  /**
+   * The request, without what its caller may not say.
+   *
+   * @throws InferenceError 403 `address_not_allowed`, 508 `loop_detected`
+   */
+  private received(
+    http: FastifyRequest,
+    reply: FastifyReply,
+    body: JsonObject,
+    options: DisaggregatedOptions,
+  ): InferenceRequest {
+    const { isActive, runsLegs } = this.dispatcher;
+    const caller = this.callers.callerOf(http);
+    const received = toInferenceRequest(http, reply, body, options, caller, this.options.totalTimeoutMs);
+    // Without managers nothing is shaped here: what a trusted caller says of handoffs is for the handler, leg or not.
+    const isPassedOn = !isActive && isTrusted(received.caller);
+    const request = isPassedOn ? received : dispatchable(received, runsLegs);
+    if (isPassedOn || request.isLeg) this.addresses.assertLeg(request);
+    return request;
   }
 
   /** Nothing more of the request is touched, and of the response only what no other handler returns. */

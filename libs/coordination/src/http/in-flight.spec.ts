@@ -1,4 +1,4 @@
-import { inferenceRequest, type InferenceRequest } from '@baton/inference';
+import { ANONYMOUS, inferenceRequest, type InferenceRequest } from '@baton/inference';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { NEVER, Observable, of, Subject } from 'rxjs';
 import { CoordinationObserver } from '../observer.js';
@@ -73,7 +73,7 @@ describe('InFlight', () => {
 
     it('ends the answer that an id means, and no other', () => {
       const [mine, other] = [answering('mine'), answering('other')];
-      expect(inFlight.abort(['mine'])).toBe(1);
+      expect(inFlight.abort(['mine'], ANONYMOUS)).toBe(1);
       expect(errors.get(mine)).toMatchObject({ status: 499, code: 'request_aborted' });
       expect(errors.has(other)).toBe(false);
       expect(inFlight.count).toBe(1);
@@ -83,29 +83,29 @@ describe('InFlight', () => {
       const requests = [answering('a'), answering('b', { request_id: 'own' }), answering('c'), answering('d')];
       const [, , third, fourth] = requests;
       const ids = ['chatcmpl-a', 'generate-tokens-own', `cmpl-${third?.key}-0a1b2c3d`, String(fourth?.key)];
-      expect(inFlight.abort(ids)).toBe(4);
+      expect(inFlight.abort(ids, ANONYMOUS)).toBe(4);
       expect(requests.every((request) => errors.has(request))).toBe(true);
       expect(inFlight.count).toBe(0);
     });
 
     it('ends both of two requests with one id, and each once when it is named twice', () => {
       const [first, second] = [answering('same'), answering('same')];
-      expect(inFlight.abort(['same', 'chatcmpl-same', first.key])).toBe(2);
+      expect(inFlight.abort(['same', 'chatcmpl-same', first.key], ANONYMOUS)).toBe(2);
       expect([...errors.keys()]).toEqual([first, second]);
     });
 
     it('knows nothing of unknown ids, of what is over, and of what was whole already', () => {
       const end = inFlight.begin(inferenceRequest('chat', {}, { id: 'over' }));
-      expect(inFlight.abort(['nobody', '', 'over'])).toBe(0);
+      expect(inFlight.abort(['nobody', '', 'over'], ANONYMOUS)).toBe(0);
       end('complete');
-      expect(inFlight.abort(['over'])).toBe(0);
+      expect(inFlight.abort(['over'], ANONYMOUS)).toBe(0);
     });
 
     it('is not for requests that it was not told of', () => {
       answering('mine');
       const error = jest.fn();
       NEVER.pipe(inFlight.untilAborted()).subscribe({ error });
-      inFlight.abort(['mine']);
+      inFlight.abort(['mine'], ANONYMOUS);
       expect(error).not.toHaveBeenCalled();
     });
   });

@@ -1,4 +1,4 @@
-import { InferenceError, type InferenceRequest } from '@baton/inference';
+import { InferenceError, type Caller, type InferenceRequest } from '@baton/inference';
 import { Injectable } from '@nestjs/common';
 import {
   BehaviorSubject,
@@ -37,7 +37,10 @@ export class InFlight {
    * @throws InferenceError 503 when the instance is shutting down.
    */
   begin(request: InferenceRequest): (reason: StreamEndReason) => void {
-    if (this.#isRefusing) throw shuttingDown();
+    if (this.#isRefusing) {
+      this.observer.rejected('drain');
+      throw shuttingDown();
+    }
     this.#count.next(this.count + 1);
     const forget = this.#aborts.add(request);
     this.observer.started(request.api);
@@ -73,10 +76,11 @@ export class InFlight {
    * Ends with an error the answers that `ids` mean: each is an id that a client sent, that its answer carried, or the
    * key of a request. Unknown ids are no error; two requests of one id are both ended.
    *
+   * @param caller who asks for it: a client ends requests of its own label only, a trusted caller any.
    * @returns how many answers it ended. One that was whole and only waited to be sent is none of them.
    */
-  abort(ids: readonly string[]): number {
-    const found = new Set(ids.flatMap((id) => [...this.#aborts.find(id)]).filter(({ observed }) => observed));
+  abort(ids: readonly string[], caller: Caller): number {
+    const found = new Set(ids.flatMap((id) => [...this.#aborts.find(id, caller)]).filter(({ observed }) => observed));
     for (const aborted of found) aborted.next(requestAborted());
     return found.size;
   }

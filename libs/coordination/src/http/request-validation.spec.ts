@@ -76,6 +76,11 @@ describe('validateBody', () => {
     expect(error?.message.startsWith(`${param}: `)).toBe(true);
   });
 
+  it.each([{ a: 1 }, 'x', null])('lets no field choose the rules: constructor %j', (constructor) => {
+    expect(refusal({ constructor, max_tokens: 0 })).toMatchObject({ param: 'max_tokens' });
+    expect(refusal({ constructor, max_tokens: 1 })).toBeUndefined();
+  });
+
   it.each([undefined, null, 'x', 7, [], [{}]])('refuses %j: it is no object', (body) => {
     expect(refusal(body)).toMatchObject({
       status: 400,

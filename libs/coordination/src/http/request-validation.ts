@@ -35,7 +35,9 @@ function firstError(instance: object): ValidationError | undefined {
  * a body of millions of token ids would block the event loop for seconds.
  */
 function shallowInstance(bodyClass: BodyClass, body: JsonObject): object {
-  const instance = Object.assign(new bodyClass(), body);
+  // class-validator asks an object's `constructor` for its rules: a field of that name would choose them.
+  const { constructor: _, ...fields } = body;
+  const instance = Object.assign(new bodyClass(), fields);
   const nested = Object.entries(body).filter(([field]) => nestedFields(bodyClass).has(field));
   if (nested.length === 0) return instance;
   const converted: object = plainToInstance(bodyClass, Object.fromEntries(nested));

@@ -2,7 +2,9 @@ import {
   clientBody,
   clientRequestId,
   inferenceRequest,
+  isTrusted,
   LEG_HEADER,
+  type Caller,
   type InferenceApi,
   type InferenceRequest,
   type JsonObject,
@@ -11,6 +13,10 @@ import type { ExecutionContext } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { DEFAULT_TOTAL_TIMEOUT_MS } from '../coordination.options.js';
+import { deadlineOf } from './deadline.js';
+import { hopsOf } from './hops.js';
+import { accompanyingHeaders, readableHeaders } from './request-headers.js';
 import type { BodyClass } from './request-validation.js';
 
 /** What `@Disaggregated()` may say of a route. */
@@ -26,9 +32,6 @@ export const DisaggregatedMetadata = Reflector.createDecorator<DisaggregatedOpti
 
 /** The client's id of its request, on the way in and on the way out. */
 export const REQUEST_ID_HEADER = 'x-request-id';
-
-/** Headers of the client that accompany every leg: tracing only, never credentials or cookies. */
-const FORWARDED_HEADERS = ['traceparent', 'tracestate', 'baggage'];
 
 /** Of legs that come in: the engine of several that has the KV. Source: vLLM, data parallel deployment. */
 const RANK_HEADER = 'x-data-parallel-rank';
@@ -59,24 +62,32 @@ interface RouteArgument {
 /** Types that carry no decorators (as in Nest's own `ValidationPipe`). */
 const BUILT_IN: ReadonlySet<unknown> = new Set([Object, String, Number, Boolean, Array]);
 
-/** The HTTP request in protocol-neutral form. The body has been checked. */
+/**
+ * The HTTP request in protocol-neutral form. The body has been checked. What it says of legs counts only when its caller is
+ * trusted; see {@link dispatchable} for the rest of what a client may not say.
+ *
+ * @param totalTimeoutMs the most time that it may have for its answer
+ * @throws InferenceError 400 when it asks for no time, 508 `loop_detected` when it has come through too many instances.
+ */
 export function toInferenceRequest(
   http: FastifyRequest,
   reply: FastifyReply,
   body: JsonObject,
   options: DisaggregatedOptions,
+  caller: Caller,
+  totalTimeoutMs = DEFAULT_TOTAL_TIMEOUT_MS,
 ): InferenceRequest {
-  const headers = FORWARDED_HEADERS.flatMap((name) => {
-    const value = http.headers[name];
-    return typeof value === 'string' ? [[name, value] as const] : [];
-  });
   const request = inferenceRequest(options.api ?? apiOf(body), body, {
     // An application that names its requests has done so before the interceptor ran.
     id: clientRequestId(reply.getHeader(REQUEST_ID_HEADER) ?? http.headers[REQUEST_ID_HEADER]),
-    headers: Object.fromEntries(headers),
-    clientHeaders: readableHeaders(http),
+    caller,
+    deadlineMs: deadlineOf(http.headers, totalTimeoutMs),
+    hops: hopsOf(http.headers, caller),
+    headers: accompanyingHeaders(http.headers),
+    clientHeaders: readableHeaders(http.headers),
     isLeg: http.headers[LEG_HEADER] !== undefined,
   });
+  if (!isTrusted(caller)) return { ...request, isLeg: false };
   const rank = request.isLeg ? http.headers[RANK_HEADER] : undefined;
   return isRank(rank) ? { ...request, headers: { ...request.headers, [RANK_HEADER]: rank } } : request;
 }
@@ -84,20 +95,17 @@ export function toInferenceRequest(
 const isRank = (value: unknown): value is string => typeof value === 'string' && /^\d{1,9}$/.test(value);
 
 /**
- * `request` as it is dispatched. A leg is for others to shape; a client's own request says nothing of handoffs.
+ * `request` as it is dispatched. A leg is for others to shape, when a trusted caller sent it; a client's own request says
+ * nothing of handoffs.
  *
  * @param runsLegs whether this instance runs legs; whoever marks a request as one elsewhere is a client all the same.
  */
 export function dispatchable(request: InferenceRequest, runsLegs: boolean): InferenceRequest {
-  if (request.isLeg && runsLegs) return request;
+  if (request.isLeg && runsLegs && isTrusted(request.caller)) return request;
   const body = clientBody(request.body);
-  return body === request.body && !request.isLeg ? request : { ...request, body, isLeg: false };
-}
-
-/** What policies may read: everything but credentials and cookies, which no policy can then log or send on. */
-function readableHeaders(http: FastifyRequest): InferenceRequest['clientHeaders'] {
-  const { authorization, 'proxy-authorization': proxyAuthorization, cookie, ...readable } = http.headers;
-  return readable;
+  if (body === request.body && !request.isLeg) return request;
+  const { [RANK_HEADER]: _rank, ...headers } = request.headers;
+  return { ...request, body, headers, isLeg: false };
 }
 
 function apiOf(body: JsonObject): InferenceApi {

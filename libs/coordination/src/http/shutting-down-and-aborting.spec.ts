@@ -1,4 +1,4 @@
-import { legOf, type ResponsePart } from '@baton/inference';
+import { ANONYMOUS, legOf, type ResponsePart } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
 import { EMPTY, NEVER, Subject } from 'rxjs';
 import { InferenceAnswer } from './inference-answer.js';
@@ -64,7 +64,7 @@ describe('aborting by id', () => {
     const answer = post(running, STREAM, NAMED);
     await until(() => parts.observed);
     parts.next(event(1));
-    expect(running.inFlight.abort(['chatcmpl-client-7'])).toBe(1);
+    expect(running.inFlight.abort(['chatcmpl-client-7'], ANONYMOUS)).toBe(1);
     expect(parts.observed).toBe(false);
     const [first, error, done] = (await answer).text.split('\n\n');
     expect([first, done]).toEqual(['data: {"n":1}', 'data: [DONE]']);
@@ -82,7 +82,7 @@ describe('aborting by id', () => {
     script.plan = () => parts;
     const answer = post(running, body, NAMED);
     await until(() => parts.observed);
-    expect(running.inFlight.abort(['client-7', 'unknown'])).toBe(1);
+    expect(running.inFlight.abort(['client-7', 'unknown'], ANONYMOUS)).toBe(1);
     expect((await answer).status).toBe(499);
     expect((await answer).text).toMatch(ABORTED);
     expect(parts.observed).toBe(false);
@@ -100,10 +100,15 @@ describe('aborting by id', () => {
       post(running, STREAM, { headers: { 'x-request-id': id } }),
     );
     await until(() => running.inFlight.count === 3);
-    expect(running.inFlight.abort(['client-7'])).toBe(2);
+    expect(running.inFlight.abort(['client-7'], ANONYMOUS)).toBe(2);
     expect((await Promise.all(calls.slice(0, 2))).map(({ status }) => status)).toEqual([499, 499]);
     expect(running.inFlight.count).toBe(1);
-    expect(running.inFlight.abort(legs.map((leg) => `generate-tokens-${leg}`))).toBe(1);
+    expect(
+      running.inFlight.abort(
+        legs.map((leg) => `generate-tokens-${leg}`),
+        ANONYMOUS,
+      ),
+    ).toBe(1);
     expect((await calls[2])?.status).toBe(499);
   });
 
@@ -112,7 +117,7 @@ describe('aborting by id', () => {
     script.handler = (leg) => new InferenceAnswer(NEVER, leg);
     const answer = post(running, STREAM, NAMED);
     await until(() => running.inFlight.count === 1);
-    expect(running.inFlight.abort(['client-7'])).toBe(1);
+    expect(running.inFlight.abort(['client-7'], ANONYMOUS)).toBe(1);
     expect((await answer).status).toBe(499);
   });
 });

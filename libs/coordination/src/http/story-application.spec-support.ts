@@ -1,4 +1,10 @@
-import type { InferenceError, InferenceRequest, ResponsePart } from '@baton/inference';
+import {
+  ANONYMOUS,
+  type Caller,
+  type InferenceError,
+  type InferenceRequest,
+  type ResponsePart,
+} from '@baton/inference';
 import { afterEach } from '@jest/globals';
 import {
   Body,
@@ -27,6 +33,7 @@ import type { CoordinationOptions } from '../coordination.options.js';
 import type { DisaggregatedRequestManager, LocalExecution } from '../managers/disaggregated-request-manager.js';
 import { RequestManager } from '../managers/request-manager.decorator.js';
 import { CoordinationObserver, type StreamEndReason } from '../observer.js';
+import { Callers } from './callers.js';
 import { Disaggregated } from './disaggregated.decorator.js';
 import { InFlight } from './in-flight.js';
 import { Leg } from './leg.decorator.js';
@@ -40,6 +47,8 @@ interface Script {
   handler: (leg: InferenceRequest, body: unknown) => unknown;
   /** Whether its guard lets requests in. */
   isAllowed: boolean;
+  /** Who sends its requests. */
+  caller: Caller;
   check: (request: InferenceRequest) => void | Promise<void>;
   /** Why its answers ended, in order. */
   readonly ends: StreamEndReason[];
@@ -51,6 +60,7 @@ const freshScript = (): Script => ({
   plan: () => undefined,
   handler: (leg) => ({ leg: leg.body }),
   isAllowed: true,
+  caller: ANONYMOUS,
   check: () => undefined,
   ends: [],
   failures: [],
@@ -81,6 +91,13 @@ class RecordingObserver extends CoordinationObserver {
 class ScriptedCheck extends RequestCheck {
   override check(request: InferenceRequest): void | Promise<void> {
     return script.check(request);
+  }
+}
+
+@Injectable()
+class ScriptedCallers extends Callers {
+  override callerOf(): Caller {
+    return script.caller;
   }
 }
 
@@ -184,6 +201,7 @@ export async function run(options: CoordinationOptions = { connector: 'embedded'
         providers: [
           ScriptedManager,
           { provide: CoordinationObserver, useClass: RecordingObserver },
+          { provide: Callers, useClass: ScriptedCallers },
           { provide: RequestCheck, useClass: ScriptedCheck },
         ],
       }),
