@@ -37,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => rm(parent, { recursive: true }));
 
 const engineIn = (directory: string): InstanceType<typeof EmbeddedEngine> =>
-  new EmbeddedEngine({ sequences: 1, kv: { directory } });
+  new EmbeddedEngine({ sequences: 1, kv: { directory, access: { allowsKeyless: true } } });
 
 /** The private directories of engines. */
 async function directories(): Promise<string[]> {

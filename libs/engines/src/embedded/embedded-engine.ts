@@ -20,6 +20,7 @@ import { planRequest, type PlanContext, type RequestPlan } from './request/reque
 import { overloaded, SequencePool } from './llama/sequence-pool.js';
 import { SequenceSlot } from './llama/sequence-slot.js';
 import { SideChannel } from './handoff/side-channel.js';
+import { endAtDeadline } from './support/deadline.js';
 import { detokenizeAnswer, tokenizeAnswer } from './request/tokenize-api.js';
 
 /** What exists between `start` and `stop`. */
@@ -96,7 +97,7 @@ export class EmbeddedEngine implements Engine {
       chatTemplate === undefined ? undefined : new ChatTemplate(chatTemplate, vocabulary.beginText, vocabulary.endText);
     const contextTokens = context.contextSize;
     const prompts = new PromptReader(vocabulary, template, contextTokens);
-    const sideChannel = new SideChannel(handoffs, counters, { host: kv.host, port: kv.port, fingerprint });
+    const sideChannel = new SideChannel(handoffs, counters, { ...kv, fingerprint });
     const advertised = { host: kv.advertiseHost, port: await sideChannel.start() };
     return {
       parts: { engineId, runtime, pool, counters, directory, handoffs, pull, advertised },
@@ -129,7 +130,9 @@ export class EmbeddedEngine implements Engine {
       try {
         const running = this.#serving();
         const plan = this.#plan(running, request);
-        this.#admit(subscriber);
+        this.#admit(subscriber, running.parts.pool);
+        endAtDeadline(subscriber, request.deadlineMs);
+        if (subscriber.closed) return;
         subscriber.add(this.#stopping.subscribe(() => subscriber.error(notServing())));
         const { parts } = running;
         const result = plan.leg.kind === 'prefill' ? prefillLeg(request, plan, parts) : answer(request, plan, parts);
@@ -217,9 +220,10 @@ export class EmbeddedEngine implements Engine {
     return plan;
   }
 
-  /** Bounds all requests in the engine, also those that transfer or hash a KV state without a sequence. */
-  #admit(subscriber: { add(teardown: () => void): void }): void {
-    if (this.#requests >= this.#options.sequences + this.#options.maxWaiting) throw overloaded();
+  /** Bounds the requests that transfer or hash a KV state. The others have a sequence or wait for one, and the pool bounds them. */
+  #admit(subscriber: { add(teardown: () => void): void }, { size, idle, waiting }: EngineParts['pool']): void {
+    const withoutSequence = this.#requests - waiting - (size - idle);
+    if (withoutSequence >= this.#options.sequences + this.#options.maxWaiting) throw overloaded();
     this.#requests += 1;
     subscriber.add(() => (this.#requests -= 1));
   }

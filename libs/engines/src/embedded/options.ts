@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { SideChannelAccess } from './handoff/side-channel-access.js';
 
 /** How the KV cache is handed over; see {@link EmbeddedEngineOptions}. */
 export interface KvOptions {
@@ -10,6 +11,12 @@ export interface KvOptions {
   readonly port?: number;
   /** Side channels that may be dialled, each `host:port` or `host:*`. Default: none. */
   readonly peers?: readonly string[];
+  /** Key for those, sent as a bearer token. Default: none is sent. */
+  readonly apiKey?: string;
+  /** Who may read and free what this engine keeps for others. Default: nobody. */
+  readonly access?: SideChannelAccess;
+  /** Networks that those have to be in once their names are resolved, as CIDR. Default: all. */
+  readonly allowedNetworks?: readonly string[];
   /** How long a handoff is kept for its decode leg, in milliseconds. Default 30,000. */
   readonly handoffTtlMs?: number;
   /** Largest KV state that is taken from a peer, in bytes. Default 1 GiB. */
@@ -92,6 +99,9 @@ export function resolveOptions(options: EmbeddedEngineOptions): ResolvedOptions 
       advertiseHost: kv.advertiseHost || host,
       port: kv.port ?? 0,
       peers: kv.peers ?? [],
+      apiKey: kv.apiKey ?? '',
+      access: kv.access ?? {},
+      allowedNetworks: kv.allowedNetworks ?? [],
       handoffTtlMs: kv.handoffTtlMs ?? 30_000,
       maxHandoffBytes: kv.maxHandoffBytes ?? GIBIBYTE,
       maxKeptBytes: kv.maxKeptBytes ?? 4 * GIBIBYTE,

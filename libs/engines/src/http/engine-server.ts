@@ -1,7 +1,7 @@
 import {
+  answerJson,
   InferenceError,
   isJsonObject,
-  parseJson,
   stringifyJson,
   type JsonObject,
   type ResponsePart,
@@ -156,13 +156,9 @@ function textOf(): OperatorFunction<ResponsePart, string> {
 
 /** One request of the token endpoint, or one for each prompt. @throws InferenceError 502 for anything else. */
 function readRendered(text: string): JsonObject | JsonObject[] {
-  try {
-    const rendered = parseJson(text);
-    if (isJsonObject(rendered)) return rendered;
-    if (Array.isArray(rendered) && rendered.every(isJsonObject)) return rendered;
-  } catch {
-    // Said below: whatever is wrong with it, it is the server's fault.
-  }
+  const rendered = answerJson(text);
+  if (isJsonObject(rendered)) return rendered;
+  if (Array.isArray(rendered) && rendered.every(isJsonObject)) return rendered;
   throw new InferenceError('The engine server did not answer with a rendered request.', {
     status: 502,
     code: 'bad_upstream_answer',
@@ -172,8 +168,8 @@ function readRendered(text: string): JsonObject | JsonObject[] {
 /** Source: vLLM `GET /v1/models`. */
 function modelCard(card: JsonObject): ModelCard {
   return {
-    id: String(card['id']),
-    created: Number(card['created'] ?? 0),
+    id: typeof card['id'] === 'string' ? card['id'] : 'unknown',
+    created: typeof card['created'] === 'number' ? card['created'] : 0,
     ownedBy: typeof card['owned_by'] === 'string' ? card['owned_by'] : 'unknown',
     ...(typeof card['max_model_len'] === 'number' ? { maxModelTokens: card['max_model_len'] } : {}),
   };

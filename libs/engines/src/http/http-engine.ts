@@ -1,5 +1,12 @@
 import type { InferenceRequest, JsonObject, ResponsePart } from '@baton/inference';
-import { parseEndpoint, RemoteClient, type DialectName, type Endpoint, type RemoteClientOptions } from '@baton/remotes';
+import {
+  configuredHosts,
+  parseEndpoint,
+  RemoteClient,
+  type DialectName,
+  type Endpoint,
+  type RemoteClientOptions,
+} from '@baton/remotes';
 import type { Observable } from 'rxjs';
 import type { Engine, EngineHealth, EngineMetric, ModelCard, TextApi } from '../engine.js';
 import { EngineServer } from './engine-server.js';
@@ -32,7 +39,7 @@ export class HttpEngine implements Engine {
   /** @throws Error that names the option at fault. */
   constructor({ url, apiKey, dialect, kvAddress, healthTimeoutMs = 5_000, ...client }: HttpEngineOptions) {
     this.endpoint = parseEndpoint({ url, apiKey, dialect, kvAddress });
-    this.#client = new RemoteClient(client);
+    this.#client = new RemoteClient({ ...client, configuredHosts: configuredHosts([this.endpoint]) });
     this.#server = new EngineServer(this.endpoint, this.#client, { healthTimeoutMs });
   }
 

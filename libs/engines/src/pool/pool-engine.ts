@@ -1,5 +1,5 @@
 import { InferenceError, type JsonObject, type ResponsePart } from '@baton/inference';
-import { RemoteClient, RemoteUnavailableError, type Endpoint, type RemoteClientOptions } from '@baton/remotes';
+import { configuredHosts, RemoteClient, RemoteUnavailableError, type Endpoint, type RemoteClientOptions } from '@baton/remotes';
 import { throwError, type Observable } from 'rxjs';
 import type { Engine, EngineHealth, EngineMetric, ModelCard, TextApi } from '../engine.js';
 import { EngineServer } from '../http/engine-server.js';
@@ -25,7 +25,7 @@ export class PoolEngine implements Engine {
   readonly #pools: Readonly<Record<PoolName, readonly EngineServer[]>>;
 
   constructor({ prefill, decode, ...client }: PoolEngineOptions) {
-    this.#client = new RemoteClient(client);
+    this.#client = new RemoteClient({ ...client, configuredHosts: configuredHosts([...prefill, ...decode]) });
     const server = (endpoint: Endpoint): EngineServer =>
       new EngineServer(endpoint, this.#client, { healthTimeoutMs: HEALTH_TIMEOUT_MS });
     this.#pools = { prefill: prefill.map(server), decode: decode.map(server) };

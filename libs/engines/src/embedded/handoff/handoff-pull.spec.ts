@@ -238,7 +238,7 @@ describe('HandoffPull', () => {
     let dials = 0;
     peer.on('connection', () => (dials += 1));
     const pull = puller({ peers: ['127.0.0.1:1', 'example.org:*'] });
-    const refused = { status: 403, code: 'kv_peer_not_allowed' };
+    const refused = { status: 403, code: 'address_not_allowed' };
     await expect(firstValueFrom(pull.pull(ticket(), TOKENS))).rejects.toMatchObject(refused);
     // Not even to free what it could not use.
     await expect(firstValueFrom(pull.pull(ticket({ bytes: 1e12 }), TOKENS))).rejects.toMatchObject(refused);

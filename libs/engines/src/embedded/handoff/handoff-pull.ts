@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { whileHeld } from '@baton/inference';
+import { AddressList, guardedConnector, NetworkPolicy } from '@baton/remotes';
 import { catchError, concat, defer, map, NEVER, Observable, of, switchMap, timeout } from 'rxjs';
 import { Agent, request, type Dispatcher } from 'undici';
 import { abortable } from '../support/abortable.js';
 import type { EngineCounters, RecomputeReason } from '../engine-counters.js';
 import type { HandoffStore } from './handoff-store.js';
 import type { HandoffTicket } from './handoff-ticket.js';
-import { assertPeerAllowed } from './kv-peers.js';
+import { assertPeerAllowed, hostOf } from './kv-peers.js';
 import type { PrivateDirectory } from './private-directory.js';
 import { HANDOFF_PATH, KV_HEADERS } from './side-channel.js';
 import type { TempFile } from './temp-file.js';
@@ -23,6 +24,10 @@ export interface HandoffPullOptions {
   readonly engineId: string;
   readonly fingerprint: string;
   readonly peers: readonly string[];
+  /** Networks that peers have to be in, as CIDR. Default: all. */
+  readonly allowedNetworks?: readonly string[];
+  /** Key for peers; empty sends none. */
+  readonly apiKey?: string;
   readonly maxHandoffBytes: number;
   /** Longest time for one transfer, in milliseconds. */
   readonly pullTimeoutMs: number;
@@ -37,18 +42,23 @@ class UnusableHandoff extends Error {
 
 /** Fetches KV states from other engines, or from this engine's own store. */
 export class HandoffPull {
-  readonly #agent = new Agent({ connect: { timeout: CONNECT_TIMEOUT_MS } });
+  readonly #agent: Agent;
+  readonly #peers: AddressList;
 
   constructor(
     private readonly options: HandoffPullOptions,
     private readonly store: HandoffStore,
     private readonly directory: PrivateDirectory,
     private readonly counters: EngineCounters,
-  ) {}
+  ) {
+    this.#peers = new AddressList(options.peers);
+    const policy = new NetworkPolicy({ ...options, configuredHosts: options.peers.map(hostOf) });
+    this.#agent = new Agent({ connect: guardedConnector(policy, { timeoutMs: CONNECT_TIMEOUT_MS }) });
+  }
 
-  /** @throws InferenceError 403 `kv_peer_not_allowed`. */
+  /** @throws InferenceError 403 `address_not_allowed`. */
   assertAllowed(ticket: HandoffTicket): void {
-    if (ticket.engineId !== this.options.engineId) assertPeerAllowed(this.options.peers, ticket.host, ticket.port);
+    if (ticket.engineId !== this.options.engineId) assertPeerAllowed(this.#peers, ticket.host, ticket.port);
   }
 
   /**
@@ -169,6 +179,7 @@ export class HandoffPull {
       method,
       dispatcher: this.#agent,
       signal,
+      headers: this.options.apiKey ? { authorization: `Bearer ${this.options.apiKey}` } : {},
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
     });

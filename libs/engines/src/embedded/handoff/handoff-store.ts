@@ -32,6 +32,8 @@ export interface HandoffStoreOptions {
 interface Entry {
   readonly handoff: Handoff;
   readonly readers: Set<() => void>;
+  /** As `expiresAtMs`, on the clock of `performance.now()`, which nobody sets. */
+  readonly endsAtMs: number;
   timer: NodeJS.Timeout;
 }
 
@@ -47,6 +49,11 @@ export class HandoffStore {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** How long a handoff is kept, in milliseconds. */
+  get leaseMs(): number {
+    return this.#options.ttlMs;
   }
 
   get(id: string): Handoff | undefined {
@@ -73,7 +80,9 @@ export class HandoffStore {
     const { ttlMs } = this.#options;
     const handoff: Handoff = { ...facts, id: newId(), file: file.handOver(), expiresAtMs: Date.now() + ttlMs };
     this.#bytes += facts.bytes;
-    this.#entries.set(handoff.id, { handoff, readers: new Set(), timer: this.#expireAfter(handoff.id, ttlMs) });
+    const endsAtMs = performance.now() + ttlMs;
+    const timer = this.#expireAfter(handoff.id, ttlMs);
+    this.#entries.set(handoff.id, { handoff, readers: new Set(), endsAtMs, timer });
     return handoff;
   }
 
@@ -141,8 +150,8 @@ export class HandoffStore {
     return entry.handoff;
   }
 
-  #leftMs({ handoff }: Entry, extraMs: number): number {
-    return Math.max(0, handoff.expiresAtMs + extraMs - Date.now());
+  #leftMs({ endsAtMs }: Entry, extraMs: number): number {
+    return Math.max(0, endsAtMs + extraMs - performance.now());
   }
 
   #expireAfter(id: string, ms: number): NodeJS.Timeout {

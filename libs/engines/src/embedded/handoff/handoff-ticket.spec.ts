@@ -15,19 +15,20 @@ const ticket: HandoffTicket = {
 
 describe('handoff ticket', () => {
   it('is read as it was written', () => {
-    expect(readHandoffTicket(toTransferParams(ticket))).toEqual(ticket);
+    expect(readHandoffTicket(toTransferParams(ticket, 30_000))).toEqual(ticket);
   });
 
   it('has vLLM’s names', () => {
-    expect(toTransferParams(ticket)).toMatchObject({
+    expect(toTransferParams(ticket, 30_000)).toMatchObject({
       do_remote_prefill: true,
       do_remote_decode: false,
       remote_port: 5600,
+      lease_ms: 30_000,
     });
   });
 
   it.each([undefined, null, 'nixl'])('refuses params of another protocol (kv_connector %j)', (kv_connector) => {
-    expect(() => readHandoffTicket({ ...toTransferParams(ticket), kv_connector })).toThrow(
+    expect(() => readHandoffTicket({ ...toTransferParams(ticket, 30_000), kv_connector })).toThrow(
       expect.objectContaining({ status: 400, code: 'connector_mismatch', param: 'kv_transfer_params.kv_connector' }),
     );
   });
@@ -53,7 +54,7 @@ describe('handoff ticket', () => {
     ['kv_sha256', 'abc'],
     ['kv_fingerprint', 7],
   ])('refuses %s = %j', (field, value) => {
-    expect(() => readHandoffTicket({ ...toTransferParams(ticket), [field]: value })).toThrow(
+    expect(() => readHandoffTicket({ ...toTransferParams(ticket, 30_000), [field]: value })).toThrow(
       expect.objectContaining({ status: 400, param: `kv_transfer_params.${field}` }),
     );
   });

@@ -73,8 +73,12 @@ function connectorMismatch(): InferenceError {
   return new InferenceError(message, { status: 400, param, code: 'connector_mismatch' });
 }
 
-/** The `kv_transfer_params` that a prefill leg answers. */
-export function toTransferParams(ticket: HandoffTicket): JsonObject {
+/**
+ * The `kv_transfer_params` that a prefill leg answers.
+ *
+ * @param leaseMs how long the state is kept from now on, in ms: unlike `expiresAtMs` it needs no common clock.
+ */
+export function toTransferParams(ticket: HandoffTicket, leaseMs: number): JsonObject {
   return {
     kv_connector: EMBEDDED_CONNECTOR,
     do_remote_prefill: true,
@@ -85,6 +89,7 @@ export function toTransferParams(ticket: HandoffTicket): JsonObject {
     remote_port: ticket.port,
     remote_num_tokens: ticket.tokens,
     remote_blocks_expiry_time: ticket.expiresAtMs / 1000,
+    lease_ms: leaseMs,
     kv_bytes: ticket.bytes,
     kv_sha256: ticket.sha256,
     kv_fingerprint: ticket.fingerprint,

@@ -2,14 +2,17 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { KeyRing } from '@baton/inference';
 import { EngineCounters } from '../engine-counters.js';
 import { HandoffStore, type Handoff } from './handoff-store.js';
 import { PrivateDirectory } from './private-directory.js';
+import type { SideChannelAccess } from './side-channel-access.js';
 import { SideChannel } from './side-channel.js';
 import type { TempFile } from './temp-file.js';
 
@@ -23,6 +26,8 @@ let counters: EngineCounters;
 let store: HandoffStore;
 let channel: SideChannel;
 let port: number;
+let access: SideChannelAccess;
+let bounds: { maxConnections?: number; stallTimeoutMs?: number };
 
 function newStore(ttlMs: number): HandoffStore {
   return new HandoffStore({
@@ -34,11 +39,14 @@ function newStore(ttlMs: number): HandoffStore {
 }
 
 async function listen(): Promise<void> {
-  channel = new SideChannel(store, counters, { host: '127.0.0.1', port: 0, fingerprint: FINGERPRINT });
+  const options = { host: '127.0.0.1', port: 0, fingerprint: FINGERPRINT, access, ...bounds };
+  channel = new SideChannel(store, counters, options);
   port = await channel.start();
 }
 
 beforeEach(async () => {
+  access = { allowsKeyless: true };
+  bounds = {};
   parent = await mkdtemp(path.join(tmpdir(), 'side-channel-'));
   directory = await PrivateDirectory.create(parent);
   counters = new EngineCounters();
@@ -103,6 +111,44 @@ async function stuckReader(id: string): Promise<{ res: IncomingMessage; closed: 
   expect(store.size).toBe(1);
   return { res, closed };
 }
+
+describe('who may use a side channel', () => {
+  const sha256 = createHash('sha256').update('the-key-of-a-peer').digest('hex');
+  const peers = new KeyRing([{ caller: { trust: 'peer', label: 'p' }, sha256 }]);
+  const refusalOfKey = async (allowed: SideChannelAccess, key?: string): Promise<unknown> => {
+    await channel.stop();
+    await store.clear();
+    access = allowed;
+    await listen();
+    const { id } = await keep(randomBytes(10));
+    const headers = new Headers(key === undefined ? [] : [['authorization', `Bearer ${key}`]]);
+    for (const method of ['GET', 'DELETE']) {
+      const res = await fetch(`http://127.0.0.1:${port}/kv/v1/handoffs/${id}`, { method, headers });
+      if (res.status < 300) return res.status;
+      expect(store.size).toBe(1);
+      if (method === 'DELETE') return [res.status, ((await res.json()) as { error: { code: string } }).error.code];
+    }
+    return undefined;
+  };
+
+  it('is nobody by default', async () => {
+    expect(await refusalOfKey({})).toEqual([403, 'peers_only']);
+    expect(await refusalOfKey({}, 'the-key-of-a-peer')).toEqual([403, 'peers_only']);
+  });
+
+  it.each([undefined, 'another-key', 'the-key-of-a-pee', 'the-key-of-a-peer2'])('is not who brings %s', async (key) => {
+    expect(await refusalOfKey({ peers }, key)).toEqual([401, 'invalid_api_key']);
+  });
+
+  it('is a peer', async () => {
+    expect(await refusalOfKey({ peers }, 'the-key-of-a-peer')).toBe(200);
+  });
+
+  it('is everybody without a key where that is allowed, but nobody with a wrong one', async () => {
+    expect(await refusalOfKey({ peers, allowsKeyless: true })).toBe(200);
+    expect(await refusalOfKey({ peers, allowsKeyless: true }, 'another-key')).toEqual([401, 'invalid_api_key']);
+  });
+});
 
 describe('SideChannel', () => {
   it('sends a state whole and frees it as taken', async () => {
@@ -202,6 +248,65 @@ describe('SideChannel', () => {
     expect(res.headers.allow).toBe('GET, DELETE');
     expect(await bodyOf(res)).toMatchObject({ error: { code: 'method_not_allowed' } });
     expect(store.size).toBe(1);
+  });
+
+  /** Restarts it with other bounds. */
+  const bound = async (options: typeof bounds): Promise<void> => {
+    await channel.stop();
+    bounds = options;
+    await listen();
+  };
+  const dial = async (): Promise<{ socket: Socket; closed: Promise<unknown> }> => {
+    const socket = connect({ host: '127.0.0.1', port }).on('error', () => undefined);
+    const closed = new Promise((resolve) => socket.on('close', resolve)).then(() => performance.now());
+    await new Promise((resolve) => socket.once('connect', resolve));
+    return { socket, closed };
+  };
+
+  it('cuts off a reader that takes nothing, and keeps the state for another until its deadline', async () => {
+    await bound({ stallTimeoutMs: 300 });
+    const state = randomBytes(LARGE_BYTES);
+    const { id } = await keep(state);
+    const { res, closed } = await stuckReader(id);
+    await until(() => counters.handoffBytes.sent > 0);
+    while ((await openFiles()).length > 0) await sleep(10);
+    res.resume();
+    await closed;
+    expect(res.complete).toBe(false);
+    expect(store.size).toBe(1);
+    expect((await buffer(await askFor('GET', id))).equals(state)).toBe(true);
+  });
+
+  it('closes connections that say nothing, or too little', async () => {
+    await bound({ stallTimeoutMs: 200 });
+    const [silent, slow] = [await dial(), await dial()];
+    slow.socket.write('GET /kv/v1/handoffs/x HTTP/1.1\r\nhost: x');
+    await Promise.all([silent.closed, slow.closed]);
+  });
+
+  it('ends a request that comes byte by byte', async () => {
+    const { socket, closed } = await dial();
+    const start = performance.now();
+    const writing = setInterval(() => socket.write('x'), 100);
+    socket.write('GET / HTTP/1.1\r\nx: ');
+    await closed;
+    clearInterval(writing);
+    expect(performance.now() - start).toBeLessThan(8_000);
+  }, 15_000);
+
+  it('turns away connections beyond its bound, and takes them again', async () => {
+    await bound({ maxConnections: 2 });
+    const [first, second] = [await dial(), await dial()];
+    await (
+      await dial()
+    ).closed;
+    expect([first.socket.closed, second.socket.closed]).toEqual([false, false]);
+    first.socket.destroy();
+    const { id } = await keep(Buffer.from('KV'));
+    await until(() => first.socket.destroyed);
+    await sleep(20);
+    expect((await askFor('DELETE', id)).resume().statusCode).toBe(204);
+    second.socket.destroy();
   });
 
   it('cuts the connections that are open when it stops', async () => {

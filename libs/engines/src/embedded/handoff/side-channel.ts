@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { InferenceError } from '@baton/inference';
 import type { EngineCounters } from '../engine-counters.js';
 import type { Handoff, HandoffStore } from './handoff-store.js';
+import { refusalOf, type SideChannelAccess } from './side-channel-access.js';
 
 /** Path of a handoff on the side channel, before its id. */
 export const HANDOFF_PATH = '/kv/v1/handoffs/';
@@ -16,16 +17,30 @@ export const KV_HEADERS = {
 
 /** A request of a peer is a line and a few headers; it must come within this time. */
 const REQUEST_TIMEOUT_MS = 5_000;
+/** How often it is looked for requests that are late: so much later than its timeout one ends at most. */
+const CHECK_INTERVAL_MS = 1_000;
+/** Peers that are connected at once; more are turned away, and read the prompt themselves. */
+const DEFAULT_MAX_CONNECTIONS = 256;
+/** A peer that takes no byte of a state for this long is cut off. */
+const DEFAULT_STALL_TIMEOUT_MS = 10_000;
 
 export interface SideChannelOptions {
   readonly host: string;
   readonly port: number;
   readonly fingerprint: string;
+  /** Who may read and free handoffs. Default: nobody. */
+  readonly access?: SideChannelAccess;
+  /** Connections at once; one more is closed as it comes. Default 256. */
+  readonly maxConnections?: number;
+  /** Longest time without a byte on a connection, in milliseconds; then it is closed. Default 10,000. */
+  readonly stallTimeoutMs?: number;
 }
 
 /**
  * The engine's own listener for other instances. `GET` of a handoff streams its bytes and frees it once they are
- * all sent; a `GET` that breaks off leaves it in place. `DELETE` frees it.
+ * all sent; a `GET` that breaks off leaves it in place until its deadline. `DELETE` frees it.
+ *
+ * A state is read as fast as its peer takes it. A peer that takes nothing is cut off, which breaks its `GET` off.
  */
 export class SideChannel {
   readonly #server: Server;
@@ -38,9 +53,15 @@ export class SideChannel {
     this.#counters = counters;
     this.#options = options;
     this.#server = createServer(
-      { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS },
+      {
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        headersTimeout: REQUEST_TIMEOUT_MS,
+        connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      },
       (req, res) => this.#handle(req, res),
     );
+    this.#server.maxConnections = options.maxConnections ?? DEFAULT_MAX_CONNECTIONS;
+    this.#server.timeout = options.stallTimeoutMs ?? DEFAULT_STALL_TIMEOUT_MS;
     // A failed accept (no descriptors left) concerns one peer. A failed start is heard by `once` below as well.
     this.#server.on('error', () => undefined);
   }
@@ -62,6 +83,11 @@ export class SideChannel {
 
   #handle(req: IncomingMessage, res: ServerResponse): void {
     req.resume();
+    const refusal = refusalOf(req.headers, this.#options.access);
+    if (refusal !== undefined) {
+      if (refusal.status === 401) res.setHeader('www-authenticate', 'Bearer');
+      return send(res, refusal);
+    }
     const url = req.url ?? '';
     if (!url.startsWith(HANDOFF_PATH)) return fail(res, 404, 'There is nothing here.');
     const id = url.slice(HANDOFF_PATH.length);
@@ -105,6 +131,10 @@ export class SideChannel {
 
 function fail(res: ServerResponse, status: number, message: string): void {
   const code = status === 404 ? 'handoff_not_found' : 'method_not_allowed';
-  res.writeHead(status, { 'content-type': 'application/json' });
-  res.end(JSON.stringify(new InferenceError(message, { status, code }).toBody()));
+  send(res, new InferenceError(message, { status, code }));
+}
+
+function send(res: ServerResponse, error: InferenceError): void {
+  res.writeHead(error.status, { 'content-type': 'application/json' });
+  res.end(JSON.stringify(error.toBody()));
 }

@@ -1,5 +1,5 @@
-import { InferenceError } from '@baton/inference';
-import { Observable } from 'rxjs';
+import { InferenceError, NoPermitError, Permits } from '@baton/inference';
+import { Observable, Subscription } from 'rxjs';
 
 /** What the pool needs to know of a slot. */
 export interface PoolSlot {
@@ -16,23 +16,21 @@ export interface SequencePoolOptions {
   readonly waitTimeoutMs: number;
 }
 
-interface Waiter<Slot> {
-  readonly prompt: readonly number[];
-  readonly take: (slot: Slot) => void;
-}
-
-/** The engine's sequences, lent to requests in the order in which they came. */
+/** The engine's sequences, lent to requests: evenly to callers, and to those of one caller in the order in which they came. */
 export class SequencePool<Slot extends PoolSlot> {
   /** Least recently used first: that one is given away when no other knows the prompt better. */
   readonly #idle: Slot[];
-  readonly #waiting = new Set<Waiter<Slot>>();
+  /** One for each slot. It is given back when the slot is settled, not when it is let go. */
+  readonly #permits: Permits;
   /** Slots that are let go, but not settled yet. */
   readonly #returning = new Set<Promise<void>>();
   readonly #options: SequencePoolOptions;
   readonly size: number;
 
   constructor(slots: readonly Slot[], options: SequencePoolOptions) {
+    const { maxWaiting, waitTimeoutMs: timeoutMs } = options;
     this.#idle = [...slots];
+    this.#permits = new Permits({ max: slots.length, maxWaiting, timeoutMs });
     this.#options = options;
     this.size = slots.length;
   }
@@ -42,45 +40,39 @@ export class SequencePool<Slot extends PoolSlot> {
   }
 
   get waiting(): number {
-    return this.#waiting.size;
+    return this.#permits.waiting;
   }
 
   /**
    * A slot, preferably one that has seen the beginning of `prompt`. A resource: it emits the slot, stays silent,
    * and gives it back when it is unsubscribed. While it waits, unsubscribing leaves the queue.
+   *
+   * @param owner who asks: between owners, slots are shared out evenly.
    */
-  acquire(prompt: readonly number[]): Observable<Slot> {
+  acquire(prompt: readonly number[], owner: string): Observable<Slot> {
     return new Observable((subscriber) => {
-      const lend = (slot: Slot): void => {
-        // Unsubscribed while `next` runs, too, the slot must come back: so the teardown is there before.
-        subscriber.add(() => void this.#takeBack(slot));
-        subscriber.next(slot);
-      };
-      const slot = this.#waiting.size === 0 ? this.#bestFor(prompt) : undefined;
-      if (slot !== undefined) return lend(slot);
-      if (this.#waiting.size >= this.#options.maxWaiting) return subscriber.error(overloaded());
-
-      const waiter: Waiter<Slot> = {
-        prompt,
-        take: (found) => {
-          leaveQueue();
-          lend(found);
-        },
-      };
-      const timer = setTimeout(
-        () => subscriber.error(waitedTooLong(this.#options.waitTimeoutMs)),
-        this.#options.waitTimeoutMs,
+      let slot: Slot | undefined;
+      const permit = new Subscription();
+      // Unsubscribed while `next` runs, too, the slot must come back: so the teardown is there before.
+      subscriber.add(() => (slot === undefined ? permit.unsubscribe() : void this.#takeBack(slot, permit)));
+      permit.add(
+        this.#permits.acquire(owner).subscribe({
+          next: () => {
+            slot = this.#bestFor(prompt);
+            subscriber.next(slot);
+          },
+          error: (error: unknown) => subscriber.error(this.#refusal(error)),
+        }),
       );
-      const leaveQueue = (): void => {
-        clearTimeout(timer);
-        this.#waiting.delete(waiter);
-      };
-      this.#waiting.add(waiter);
-      subscriber.add(leaveQueue);
     });
   }
 
-  #bestFor(prompt: readonly number[]): Slot | undefined {
+  #refusal(error: unknown): unknown {
+    if (!(error instanceof NoPermitError)) return error;
+    return error.reason === 'queue_full' ? overloaded() : waitedTooLong(this.#options.waitTimeoutMs);
+  }
+
+  #bestFor(prompt: readonly number[]): Slot {
     const best = this.#idle.reduce(
       (found, slot, index) => {
         const tokens = slot.reusableTokens(prompt);
@@ -88,7 +80,9 @@ export class SequencePool<Slot extends PoolSlot> {
       },
       { index: 0, tokens: 0 },
     );
-    return this.#idle.splice(best.index, 1)[0];
+    const [slot] = this.#idle.splice(best.index, 1);
+    if (slot === undefined) throw new Error('There are more permits than sequences.');
+    return slot;
   }
 
   /** Resolves when nothing runs any more in slots that were let go. */
@@ -96,16 +90,13 @@ export class SequencePool<Slot extends PoolSlot> {
     while (this.#returning.size > 0) await Promise.all(this.#returning);
   }
 
-  async #takeBack(slot: Slot): Promise<void> {
+  async #takeBack(slot: Slot, permit: Subscription): Promise<void> {
     const settled = slot.settled();
     this.#returning.add(settled);
     await settled;
     this.#returning.delete(settled);
     this.#idle.push(slot);
-    const [next] = this.#waiting;
-    if (next === undefined) return;
-    const found = this.#bestFor(next.prompt);
-    if (found !== undefined) next.take(found);
+    permit.unsubscribe();
   }
 }
 

@@ -94,7 +94,7 @@ class AnswerRun {
     return this.#state(this.plan.leg).pipe(
       whileHeld((state) =>
         pool
-          .acquire(this.plan.prompt)
+          .acquire(this.plan.prompt, this.request.caller.label)
           .pipe(whileHeld((slot) => concat(this.#prepare(slot, state), ...this.#choices(slot)))),
       ),
     );

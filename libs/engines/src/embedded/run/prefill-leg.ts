@@ -1,4 +1,11 @@
-import { jsonPart, KV_TRANSFER_PARAMS, whileHeld, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import {
+  jsonPart,
+  KV_TRANSFER_PARAMS,
+  whileHeld,
+  type InferenceRequest,
+  type JsonObject,
+  type ResponsePart,
+} from '@baton/inference';
 import { defer, map, of, switchMap, type Observable } from 'rxjs';
 import { abortable } from '../support/abortable.js';
 import { usageObject } from '../answer/answer-encoder.js';
@@ -26,7 +33,7 @@ export function prefillLeg(request: InferenceRequest, plan: RequestPlan, parts: 
     handoffs.assertRoom(1);
     return directory.file().pipe(
       whileHeld((file) =>
-        pool.acquire(plan.prompt).pipe(
+        pool.acquire(plan.prompt, request.caller.label).pipe(
           whileHeld((slot) =>
             prefill(slot, plan.prompt, counters).pipe(
               switchMap(({ reusedTokens }) =>
@@ -43,18 +50,11 @@ export function prefillLeg(request: InferenceRequest, plan: RequestPlan, parts: 
             abortable((signal) => file.use(() => fileDigest(file.path, signal))).pipe(
               map((sha256) => {
                 const handoff = handoffs.keep(file, { bytes, tokens, sha256 });
-                return prefillAnswer(request, plan, parts, reusedTokens, {
-                  ...toTransferParams({
-                    engineId,
-                    handoffId: handoff.id,
-                    ...advertised,
-                    tokens,
-                    expiresAtMs: handoff.expiresAtMs,
-                    bytes,
-                    sha256,
-                    fingerprint: runtime.fingerprint,
-                  }),
-                });
+                const { id: handoffId, expiresAtMs } = handoff;
+                const { fingerprint } = runtime;
+                const ticket = { engineId, handoffId, ...advertised, tokens, expiresAtMs, bytes, sha256, fingerprint };
+                const params = toTransferParams(ticket, handoffs.leaseMs);
+                return prefillAnswer(request, plan, parts, reusedTokens, params);
               }),
             ),
           ),
@@ -73,7 +73,7 @@ function prefillAnswer(
   plan: RequestPlan,
   { runtime }: EngineParts,
   cachedTokens: number,
-  params: object | null,
+  params: JsonObject | null,
 ): ResponsePart {
   const { modelName: model, vocabulary } = runtime;
   const created = Math.floor(Date.now() / 1000);
