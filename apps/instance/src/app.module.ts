@@ -1,14 +1,17 @@
-import { CoordinationModule, CoordinationObserver, RequestCheck } from '@baton/coordination';
+import { Callers, CoordinationModule, CoordinationObserver, LoadShedding, RequestCheck } from '@baton/coordination';
 import type { Engine } from '@baton/engines';
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import type { Logger } from 'pino';
+import { AdminController } from './admin/admin.controller.js';
 import { INSTANCE_CONFIG } from './config/config.token.js';
 import type { InstanceConfig } from './config/instance-config.js';
 import { coordinationOptions } from './engine/coordination-options.js';
 import { EngineModule } from './engine/engine.module.js';
 import { EngineRequestCheck } from './engine/engine-request-check.js';
+import { EventLoopShedding } from './health/event-loop-shedding.js';
 import { HealthModule } from './health/health.module.js';
+import type { ConnectionLimit } from './http/connection-limit.js';
 import { OpenAiExceptionFilter } from './http/openai-exception.filter.js';
 import { AbortRequestsController } from './inference/abort-requests.controller.js';
 import { InferenceController } from './inference/inference.controller.js';
@@ -18,30 +21,34 @@ import { LogModule } from './log/log.module.js';
 import { LoggingCoordinationObserver } from './log/logging-coordination.observer.js';
 import { MetricsModule } from './metrics/metrics.module.js';
 import { ModelsController } from './models/models.controller.js';
+import { InstanceCallers } from './security/instance-callers.js';
 import { RenderController } from './tokens/render.controller.js';
 import { TokensController } from './tokens/tokens.controller.js';
 
 /** One instance: the server in front of `engine`. */
 @Module({})
 export class AppModule {
-  static forRoot(config: InstanceConfig, engine: Engine, logger: Logger): DynamicModule {
+  static forRoot(config: InstanceConfig, engine: Engine, logger: Logger, connections: ConnectionLimit): DynamicModule {
     return {
       module: AppModule,
       imports: [
-        EngineModule.forRoot(engine),
-        HealthModule,
+        EngineModule.forRoot(engine, config.limits),
+        HealthModule.forRoot(config),
         LogModule.forRoot(logger),
-        MetricsModule,
+        MetricsModule.forRoot(connections),
         CoordinationModule.forRoot({
           ...coordinationOptions(config),
           providers: [
             { provide: CoordinationObserver, useClass: LoggingCoordinationObserver },
             { provide: RequestCheck, useExisting: EngineRequestCheck },
+            { provide: Callers, useClass: InstanceCallers },
+            { provide: LoadShedding, useExisting: EventLoopShedding },
           ],
         }),
       ],
       controllers: [
         AbortRequestsController,
+        ...(config.security.adminKeys.length > 0 ? [AdminController] : []),
         InferenceController,
         InfoController,
         ModelsController,

@@ -88,6 +88,8 @@ it('warns at start, once, of a side channel that the decode instance cannot reac
   const env = {
     BATON_COORDINATION_CONNECTOR: 'embedded',
     BATON_COORDINATION_DECODE_ENDPOINTS: 'http://10.0.0.7:8200',
+    BATON_COORDINATION_DECODE_API_KEY: 'k'.repeat(32),
+    BATON_SECURITY_PEER_KEYS: `fleet:${'k'.repeat(32)}`,
   };
   const app = await createInstance(loadConfig({ env }), { engine: new FakeEngine(), logger });
   await app.close();
@@ -114,7 +116,7 @@ it('writes one line of a failure, with nothing that an upstream said', async () 
   const warnings = lines.map((line) => JSON.parse(line) as { level: number }).filter(({ level }) => level >= 40);
   expect(warnings).toEqual([
     {
-      ...{ level: 40, msg: 'A request or a leg of it failed', requestId: 'mine-3' },
+      ...{ level: 40, msg: 'A request or a leg of it failed', requestId: 'mine-3', caller: 'anonymous' },
       ...{ code: 'remote_failed', status: 502, endpoint: '10.0.0.7:8200', upstreamStatus: 500 },
     },
   ]);

@@ -28,13 +28,14 @@ export interface ExampleReport {
 }
 
 /** The first model that the instance serves. */
-export async function servedModel(url: string, signal: AbortSignal): Promise<string> {
-  const answer = await fetch(`${url}/v1/models`, { signal });
+export async function servedModel({ prefillUrl, apiKey }: PairAddresses, signal: AbortSignal): Promise<string> {
+  const url = `${prefillUrl}/v1/models`;
+  const answer = await fetch(url, { headers: { authorization: `Bearer ${apiKey}` }, signal });
   const body: unknown = await answer.json();
   const data = isJsonObject(body) ? body['data'] : undefined;
   const first: unknown = Array.isArray(data) ? data[0] : undefined;
   if (isJsonObject(first) && typeof first['id'] === 'string') return first['id'];
-  throw new Error(`${url}/v1/models names no model.`);
+  throw new Error(`${url} names no model.`);
 }
 
 /**
@@ -52,7 +53,7 @@ export async function runExample(
 ): Promise<ExampleReport> {
   return withDeadline(stop, EXAMPLE_TIMEOUT_MS, async (signal) => {
     const before = await scrape(addresses, signal);
-    const answer = await streamAnswer(addresses.prefillUrl, model, write, signal);
+    const answer = await streamAnswer(addresses, model, write, signal);
     const after = await scrape(addresses, signal);
     return { ...answer, ...workBetween(before, after) };
   });
@@ -63,8 +64,11 @@ interface Scrape {
   readonly decode: Metrics;
 }
 
-async function scrape({ prefillUrl, decodeUrl }: PairAddresses, signal: AbortSignal): Promise<Scrape> {
-  const [prefill, decode] = await Promise.all([Metrics.of(prefillUrl, signal), Metrics.of(decodeUrl, signal)]);
+async function scrape({ prefillUrl, decodeUrl, apiKey }: PairAddresses, signal: AbortSignal): Promise<Scrape> {
+  const [prefill, decode] = await Promise.all([
+    Metrics.of(prefillUrl, apiKey, signal),
+    Metrics.of(decodeUrl, apiKey, signal),
+  ]);
   return { prefill, decode };
 }
 
@@ -80,15 +84,15 @@ function workBetween(before: Scrape, after: Scrape): Pick<ExampleReport, 'prefil
 type Answer = Pick<ExampleReport, 'manager' | 'promptTokens' | 'answerTokens' | 'firstTokenMs' | 'restMs'>;
 
 async function streamAnswer(
-  url: string,
+  { prefillUrl, apiKey }: PairAddresses,
   model: string,
   write: (text: string) => void,
   signal: AbortSignal,
 ): Promise<Answer> {
   const start = performance.now();
-  const response = await fetch(url + API_PATHS.chat, {
+  const response = await fetch(prefillUrl + API_PATHS.chat, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${apiKey}` },
     body: JSON.stringify({
       model,
       messages: [{ role: 'user', content: EXAMPLE_PROMPT }],

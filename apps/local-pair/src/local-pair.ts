@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { withDeadline } from './deadline.js';
 import { decodeEnvironment, DRAIN_TIMEOUT_MS, HOST, prefillEnvironment } from './instance-environment.js';
@@ -18,6 +19,8 @@ const INSTANCE = fileURLToPath(new URL('../../instance/dist/main.js', import.met
 export interface PairAddresses {
   readonly prefillUrl: string;
   readonly decodeUrl: string;
+  /** What both take for the key of another instance. */
+  readonly apiKey: string;
 }
 
 export interface LocalPairOptions {
@@ -34,6 +37,8 @@ export class LocalPair {
   /** Rejects with a sentence when an instance ends that nobody has stopped. */
   readonly died: Promise<never>;
   readonly #options: LocalPairOptions;
+  /** The environment hands it on: what is on a command line, every user of the machine can read. */
+  readonly #key = randomBytes(32).toString('hex');
   #reportDeath: (error: Error) => void = () => undefined;
   #prefill: InstanceProcess | undefined;
   #decode: InstanceProcess | undefined;
@@ -65,25 +70,28 @@ export class LocalPair {
   /** Decode's address is known beforehand, so it starts second and may read from exactly prefill's side channel. */
   async #startPrefillFirst(prefillPort: number, decodePort: number, signal: AbortSignal): Promise<PairAddresses> {
     const { env } = this.#options;
-    this.#prefill = this.#run('prefill', prefillEnvironment(env, prefillPort, `http://${HOST}:${decodePort}`));
+    this.#prefill = this.#run(
+      'prefill',
+      prefillEnvironment(env, prefillPort, `http://${HOST}:${decodePort}`, this.#key),
+    );
     const prefill = await addressOf(this.#prefill, signal);
     if (prefill.kvPort === undefined) throw new Error('The prefill instance has no KV side channel.');
-    this.#decode = this.#run('decode', decodeEnvironment(env, decodePort, `${HOST}:${prefill.kvPort}`));
+    this.#decode = this.#run('decode', decodeEnvironment(env, decodePort, `${HOST}:${prefill.kvPort}`, this.#key));
     return this.#ready(prefill, await addressOf(this.#decode, signal), signal);
   }
 
   /** Decode takes any port, so prefill has to wait for it; decode may then read from any port of this machine. */
   async #startDecodeFirst(prefillPort: number, signal: AbortSignal): Promise<PairAddresses> {
     const { env } = this.#options;
-    this.#decode = this.#run('decode', decodeEnvironment(env, 0, `${HOST}:*`));
+    this.#decode = this.#run('decode', decodeEnvironment(env, 0, `${HOST}:*`, this.#key));
     const decode = await addressOf(this.#decode, signal);
-    this.#prefill = this.#run('prefill', prefillEnvironment(env, prefillPort, decode.url));
+    this.#prefill = this.#run('prefill', prefillEnvironment(env, prefillPort, decode.url, this.#key));
     return this.#ready(await addressOf(this.#prefill, signal), decode, signal);
   }
 
   async #ready(prefill: InstanceAddress, decode: InstanceAddress, signal: AbortSignal): Promise<PairAddresses> {
     await Promise.all([waitUntilReady('prefill', prefill.url, signal), waitUntilReady('decode', decode.url, signal)]);
-    return { prefillUrl: prefill.url, decodeUrl: decode.url };
+    return { prefillUrl: prefill.url, decodeUrl: decode.url, apiKey: this.#key };
   }
 
   /**

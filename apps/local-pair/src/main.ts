@@ -43,7 +43,7 @@ async function serve(pair: LocalPair, settings: PairSettings, signal: AbortSigna
   const addresses = await pair.start(signal);
   print(`  prefill  ${addresses.prefillUrl}`);
   print(`  decode   ${addresses.decodeUrl}`);
-  const model = await servedModel(addresses.prefillUrl, signal);
+  const model = await servedModel(addresses, signal);
   if (settings.example) await showExample(addresses, model, signal);
   print(whatNext(addresses, model));
   await stopped;

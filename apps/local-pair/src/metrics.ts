@@ -13,9 +13,9 @@ export class Metrics {
     });
   }
 
-  /** Reads the metrics of the instance at `url`. */
-  static async of(url: string, signal: AbortSignal): Promise<Metrics> {
-    const answer = await fetch(`${url}/metrics`, { signal });
+  /** Reads the metrics of the instance at `url`, as another instance may. */
+  static async of(url: string, apiKey: string, signal: AbortSignal): Promise<Metrics> {
+    const answer = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${apiKey}` }, signal });
     return new Metrics(await answer.text());
   }
 

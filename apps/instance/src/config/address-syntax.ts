@@ -1,6 +1,4 @@
-import { parseEndpoint, parseKvAddress } from '@baton/remotes';
-
-const KV_PEER = /^(?:\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?):(?:\*|\d{1,5})$/i;
+import { AddressList, parseEndpoint, parseKvAddress } from '@baton/remotes';
 
 /** Whether `value` is the origin of a server, as `@baton/remotes` reads it. */
 export function isEndpointUrl(value: unknown): boolean {
@@ -14,9 +12,7 @@ export function isKvAddress(value: unknown): boolean {
 
 /** Whether `value` names a KV side channel: `host:port`, or `host:*` for every port of a host. */
 export function isKvPeer(value: unknown): boolean {
-  if (typeof value !== 'string' || !KV_PEER.test(value)) return false;
-  const port = value.slice(value.lastIndexOf(':') + 1);
-  return port === '*' || (Number(port) >= 1 && Number(port) <= 65_535);
+  return typeof value === 'string' && canBeRead(() => new AddressList([value]));
 }
 
 function canBeRead(read: () => unknown): boolean {

@@ -2,7 +2,14 @@ import { describe, expect, it } from '@jest/globals';
 import { configWarnings } from './config-warnings.js';
 import { loadConfig } from './load-config.js';
 
+const KEY = 'k'.repeat(32);
+const keys = {
+  BATON_SECURITY_PEER_KEYS: `fleet:${KEY}`,
+  BATON_COORDINATION_PREFILL_API_KEY: KEY,
+  BATON_COORDINATION_DECODE_API_KEY: KEY,
+};
 const remote = {
+  ...keys,
   BATON_COORDINATION_CONNECTOR: 'embedded',
   BATON_COORDINATION_DECODE_ENDPOINTS: 'http://127.0.0.1:8200,http://10.0.0.7:8200',
 };
@@ -24,6 +31,7 @@ describe('configWarnings', () => {
 
   it('warns of prefill instances whose KV may not be pulled', () => {
     const env = {
+      ...keys,
       BATON_COORDINATION_CONNECTOR: 'embedded',
       BATON_COORDINATION_PREFILL_ENDPOINTS: 'http://10.0.0.6:8100',
     };
@@ -68,5 +76,26 @@ describe('configWarnings', () => {
     },
   ])('is silent when $what', ({ env }) => {
     expect(warnings(env)).toEqual([]);
+  });
+
+  it('warns of open doors', () => {
+    const open = { BATON_SERVER_HOST: '0.0.0.0' };
+    expect(warnings(open)).toEqual([expect.stringContaining('Everybody who reaches 0.0.0.0 may ask')]);
+    expect(warnings({ ...open, BATON_SECURITY_CLIENT_KEYS: `a:${KEY}` })).toEqual([]);
+    expect(warnings({ ...open, BATON_SECURITY_KEYLESS: 'refuse' })).toEqual([]);
+    expect(warnings({ BATON_SECURITY_KEYLESS: 'peer' })).toEqual([expect.stringContaining('security.keyless is peer')]);
+    expect(warnings({})).toEqual([]);
+  });
+
+  it('warns of instances that do not know each other', () => {
+    const env = {
+      BATON_COORDINATION_CONNECTOR: 'embedded',
+      BATON_COORDINATION_DECODE_ENDPOINTS: 'http://127.0.0.1:8200',
+    };
+    expect(warnings(env)).toEqual([
+      expect.stringContaining('http://127.0.0.1:8200 is called without a key'),
+      expect.stringContaining('Nobody may read the KV'),
+    ]);
+    expect(warnings({ ...env, ...keys })).toEqual([]);
   });
 });

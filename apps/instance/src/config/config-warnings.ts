@@ -1,8 +1,53 @@
-import { urlOf } from './endpoint-list.js';
+import { endpointsOf, urlOf } from './endpoint-list.js';
 import type { InstanceConfig } from './instance-config.js';
 
 /** What is allowed and yet unlikely to be meant: sentences for the log at start. */
 export function configWarnings(config: InstanceConfig): string[] {
+  return [...openDoors(config), ...withoutKeys(config), ...unreachable(config)];
+}
+
+function openDoors({ server, security }: InstanceConfig): string[] {
+  const { clientKeys, peerKeys, adminKeys, keyless } = security;
+  const isOpen = keyless === 'peer';
+  const hasNoKeys = clientKeys.length + peerKeys.length + adminKeys.length === 0;
+  return [
+    ...(isOpen
+      ? [
+          'Whoever reaches this instance without a key is trusted as another instance is (security.keyless is peer): ' +
+            'legs, handoffs and KV are open to them.',
+        ]
+      : []),
+    ...(hasNoKeys && keyless !== 'refuse' && !isLoopback(server.host)
+      ? [
+          `Everybody who reaches ${server.host} may ask this instance: there are no keys. ` +
+            'Set security.clientKeys, or security.peerKeys when only other instances should.',
+        ]
+      : []),
+  ];
+}
+
+/** Instances that do not know each other take legs for requests of clients, and give no KV: nothing fails, all is slow. */
+function withoutKeys({ coordination, engine, security }: InstanceConfig): string[] {
+  const { connector, prefill, decode } = coordination;
+  if (connector !== 'embedded') return [];
+  const keyless = [...endpointsOf(prefill), ...endpointsOf(decode)].find(
+    (endpoint) => typeof endpoint === 'string' || endpoint.apiKey === undefined,
+  );
+  const mayBeRead = security.peerKeys.length > 0 || security.keyless === 'peer';
+  return [
+    ...(keyless === undefined || security.keyless === 'peer'
+      ? []
+      : [
+          `${urlOf(keyless)} is called without a key, and takes no legs unless its security.keyless is peer: set ` +
+            'coordination.prefill.apiKey and coordination.decode.apiKey to one of its security.peerKeys.',
+        ]),
+    ...(engine.kind !== 'embedded' || decode.endpoints.length === 0 || mayBeRead
+      ? []
+      : ['Nobody may read the KV of this instance: set security.peerKeys, and kv.apiKey where it is read.']),
+  ];
+}
+
+function unreachable(config: InstanceConfig): string[] {
   if (config.coordination.connector === '') return [];
   switch (config.engine.kind) {
     case 'embedded':

@@ -7,14 +7,15 @@ import {
   Choice,
   DEFAULT_EVENT_BYTES,
   EventBytes,
-  Flag,
   Milliseconds,
   RequiredText,
   Setting,
+  Text,
   WholeNumber,
 } from './setting.js';
 
 const MAX_PER_SECOND = 1_000_000;
+const MAX_LEGS = 1_000_000;
 
 /**
  * The instances, or engine servers, that legs of one role go to. The answer to a prefill leg is not streamed and comes with
@@ -23,6 +24,9 @@ const MAX_PER_SECOND = 1_000_000;
 export class PoolConfig {
   @EndpointList('Where legs of this role go')
   readonly endpoints: readonly EndpointOptions[] = [];
+
+  @Text('Key for those endpoints that have none of their own, sent as a bearer token', { isSecret: true })
+  readonly apiKey: string = '';
 
   @Choice('What they speak; other instances of Baton speak openai', DIALECTS)
   readonly dialect: DialectName = 'openai';
@@ -36,8 +40,32 @@ export class PoolConfig {
   @Milliseconds('From the request sent to the head of an answer that is not streamed, in ms; not used for prefill')
   readonly answerTimeoutMs: number = 1_800_000;
 
-  @Milliseconds('Between two chunks of an answer, in ms')
+  @Milliseconds('From the head of a streamed answer to its first token, in ms; some servers send the head at once')
+  readonly firstTokenTimeoutMs: number = 60_000;
+
+  @Milliseconds('Between two tokens of a streamed answer, or two pieces of another one, in ms; comments do not count')
   readonly idleTimeoutMs: number = 30_000;
+
+  @Milliseconds('For a whole leg, from its begin to the end of its answer, in ms')
+  readonly totalTimeoutMs: number = 1_800_000;
+
+  @WholeNumber('Legs at once on each endpoint', { min: 1, max: MAX_LEGS })
+  readonly maxInFlight: number = 1_024;
+
+  @WholeNumber('Legs that may wait for an endpoint; 0 lets none wait', { min: 0, max: MAX_LEGS })
+  readonly maxWaiting: number = 1_024;
+
+  @Milliseconds('Longest wait for an endpoint, in ms')
+  readonly waitTimeoutMs: number = 10_000;
+
+  @WholeNumber('Failures in a row after which an endpoint is left alone for a while; 0: it never is', {
+    min: 0,
+    max: MAX_LEGS,
+  })
+  readonly breakerFailures: number = 10;
+
+  @Milliseconds('How long such an endpoint is left alone, a fifth more or less, in ms')
+  readonly breakerOpenMs: number = 5_000;
 
   @EventBytes('Largest event of a streamed answer, in bytes')
   readonly maxEventBytes: number = DEFAULT_EVENT_BYTES;
@@ -71,9 +99,6 @@ export class CoordinationConfig {
 
   @ManagerList('Changes to managers: whether and in which order they are asked, and for which requests')
   readonly managers: readonly ManagerSettings[] = [];
-
-  @Flag('Whether the header x-baton-manager of a request chooses its manager; only behind a trusted load balancer')
-  readonly trustManagerHeader: boolean = false;
 
   @WholeNumber('Legs that may be sent once more, in percent of all requests', { min: 0, max: 100 })
   readonly retryBudgetPercent: number = 20;

@@ -1,7 +1,10 @@
+import { digestOfKey } from '@baton/inference';
 import { notAllowed, type Fault } from './fault.js';
 import type { InstanceConfig } from './instance-config.js';
+import { partsOfKey } from './key-list.js';
 import { isSection } from './section.js';
 
+const KEY_LISTS = ['clientKeys', 'peerKeys', 'adminKeys'] as const;
 const ROLES = ['prefill', 'decode'] as const;
 
 /** A setting whose value, or a part of it, is refused. */
@@ -11,7 +14,7 @@ export interface Refusal extends Fault {
 
 /** What is wrong with settings because of settings in other sections; each names the setting to change. */
 export function crossFaults(config: InstanceConfig): Refusal[] {
-  return [...withoutEngine(config), ...withoutKvAddress(config)];
+  return [...withoutEngine(config), ...withoutKvAddress(config), ...keyTwins(config)];
 }
 
 function withoutEngine({ engine, coordination }: InstanceConfig): Refusal[] {
@@ -57,4 +60,25 @@ function withoutKvAddress({ engine, coordination }: InstanceConfig): Refusal[] {
     );
   });
   return [...own, ...others];
+}
+
+/** A label must tell who called, and a key what its holder may do. */
+function keyTwins({ security }: InstanceConfig): Refusal[] {
+  const labels = new Set<unknown>();
+  const keys = new Set<string>();
+  return KEY_LISTS.flatMap((list) => {
+    // Not yet known to be a list: this is asked before any fault is told.
+    const items: unknown = security[list];
+    if (!Array.isArray(items)) return [];
+    return items.flatMap((item: unknown, index) => {
+      const { label, key, sha256 } = partsOfKey(item) ?? {};
+      const digest = typeof key === 'string' ? digestOfKey(key) : String(sha256);
+      const isTwin = labels.has(label) || keys.has(digest);
+      labels.add(label);
+      keys.add(digest);
+      return isTwin
+        ? [{ key: `security.${list}`, at: `[${index}]`, problem: ': its label or its key is that of another key' }]
+        : [];
+    });
+  });
 }

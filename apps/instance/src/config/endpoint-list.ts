@@ -65,6 +65,16 @@ function shownEndpoints(value: unknown): unknown {
   return value.map((item: unknown) => (isSection(item) ? shownMap(item, ENDPOINT) : item));
 }
 
+/** The endpoints of a pool; those without a key of their own have the pool's. */
+export function endpointsOf(pool: {
+  readonly endpoints: readonly EndpointOptions[];
+  readonly apiKey: string;
+}): readonly EndpointOptions[] {
+  const { endpoints, apiKey } = pool;
+  if (apiKey === '') return endpoints;
+  return endpoints.map((endpoint) => ({ apiKey, ...(typeof endpoint === 'string' ? { url: endpoint } : endpoint) }));
+}
+
 /** The URL of a configured endpoint. */
 export function urlOf(endpoint: EndpointOptions): string {
   return typeof endpoint === 'string' ? endpoint : endpoint.url;

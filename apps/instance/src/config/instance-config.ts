@@ -1,7 +1,10 @@
 import type { DialectName } from '@baton/remotes';
 import { ValidateNested } from 'class-validator';
+import { DEFAULT_ITEM_LIMIT, DEFAULT_KEY_LIMIT } from '../http/parse-json-body.js';
 import { CoordinationConfig } from './coordination-config.js';
 import { DIALECTS } from './endpoint-list.js';
+import { LimitsConfig } from './limits-config.js';
+import { SecurityConfig } from './security-config.js';
 import {
   Choice,
   DEFAULT_EVENT_BYTES,
@@ -20,6 +23,7 @@ import {
 const GIBIBYTE = 1024 ** 3;
 const PORTS = { min: 0, max: 65_535 };
 const MAX_COUNT = 1_000_000;
+const MAX_JSON_COUNT = 100_000_000;
 
 /** The HTTP interface. */
 export class ServerConfig {
@@ -35,11 +39,74 @@ export class ServerConfig {
   @WholeNumber('Deepest nesting of a JSON body, in levels', { min: 1, max: 1_000 })
   readonly jsonDepthLimit: number = 64;
 
+  @WholeNumber('Most keys in a JSON body, of all its objects together', { min: 1, max: MAX_JSON_COUNT })
+  readonly jsonKeyLimit: number = DEFAULT_KEY_LIMIT;
+
+  @WholeNumber('Most values in a JSON body; token ids that are passed on as they came do not count', {
+    min: 1,
+    max: MAX_JSON_COUNT,
+  })
+  readonly jsonItemLimit: number = DEFAULT_ITEM_LIMIT;
+
   @Milliseconds('A client that takes nothing for this long is cut off, in ms')
   readonly stallTimeoutMs: number = 30_000;
 
   @Milliseconds('How long open answers may go on after SIGTERM, in ms; 0 ends them at once', 0)
   readonly drainTimeoutMs: number = 30_000;
+
+  @Milliseconds(
+    'How long the instance is not ready but takes requests after SIGTERM, for balancers to notice, in ms',
+    0,
+  )
+  readonly drainDelayMs: number = 0;
+
+  @Milliseconds("For a request's head to arrive, in ms")
+  readonly headersTimeoutMs: number = 15_000;
+
+  @Milliseconds('For a whole request to arrive, its body included, in ms')
+  readonly requestTimeoutMs: number = 60_000;
+
+  @Milliseconds('How long a connection without a request stays open, in ms; longer than balancers keep theirs')
+  readonly keepAliveTimeoutMs: number = 72_000;
+
+  @WholeNumber('Requests on one connection before it is closed, so that clients spread anew; 0 for any number', {
+    min: 0,
+    max: MAX_COUNT,
+  })
+  readonly maxRequestsPerSocket: number = 1_000;
+
+  @WholeNumber('Open connections of clients; less when the process may not open as many files', {
+    min: 1,
+    max: MAX_COUNT,
+  })
+  readonly maxConnections: number = 16_384;
+
+  @Milliseconds('For the whole answer to a request, in ms; clients may ask for less with x-request-timeout-ms')
+  readonly totalTimeoutMs: number = 1_800_000;
+
+  @WholeNumber('Requests that are answered at once; legs of other instances are counted apart', {
+    min: 1,
+    max: MAX_COUNT,
+  })
+  readonly maxInFlight: number = 1_024;
+
+  @WholeNumber('Requests that may wait for one of those; 0 lets none wait', { min: 0, max: MAX_COUNT })
+  readonly maxWaiting: number = 1_024;
+
+  @Milliseconds('Longest wait of a request before it is begun, in ms')
+  readonly admissionTimeoutMs: number = 10_000;
+
+  @Milliseconds('An event loop that is later than this is not ready, and refuses requests while it stays so, in ms')
+  readonly maxLoopDelayMs: number = 1_000;
+
+  @WholeNumber(
+    'Requests that engines may fail within a minute, none having succeeded, until not ready; 0: any number',
+    {
+      min: 0,
+      max: MAX_COUNT,
+    },
+  )
+  readonly maxFailures: number = 10;
 }
 
 const ENGINES = ['embedded', 'http', 'none'];
@@ -106,8 +173,14 @@ export class EngineConfig {
   @Milliseconds('From a request sent to that server to the head of an answer that is not streamed, in ms')
   readonly answerTimeoutMs: number = 1_800_000;
 
-  @Milliseconds("Between two chunks of that server's answer, in ms")
+  @Milliseconds("From the head of that server's streamed answer to its first token, in ms")
+  readonly firstTokenTimeoutMs: number = 60_000;
+
+  @Milliseconds("Between two tokens of that server's streamed answer, or two pieces of another one, in ms")
   readonly idleTimeoutMs: number = 30_000;
+
+  @Milliseconds('For a whole request to that server, to the end of its answer, in ms')
+  readonly totalTimeoutMs: number = 1_800_000;
 
   @EventBytes("Largest event of that server's streamed answers, in bytes")
   readonly maxEventBytes: number = DEFAULT_EVENT_BYTES;
@@ -135,6 +208,9 @@ export class KvConfig {
 
   @KvPeerList('Side channels that may be read from')
   readonly peers: readonly string[] = [];
+
+  @Text('Key for those side channels, sent as a bearer token; one of security.peerKeys there', { isSecret: true })
+  readonly apiKey: string = '';
 
   @Milliseconds('How long a handoff is kept for its decode leg, in ms')
   readonly handoffTtlMs: number = 30_000;
@@ -174,6 +250,12 @@ export class InstanceConfig {
 
   @ValidateNested()
   readonly coordination: CoordinationConfig = new CoordinationConfig();
+
+  @ValidateNested()
+  readonly limits: LimitsConfig = new LimitsConfig();
+
+  @ValidateNested()
+  readonly security: SecurityConfig = new SecurityConfig();
 
   @ValidateNested()
   readonly log: LogConfig = new LogConfig();

@@ -4,11 +4,16 @@ import { LEAVES, valueAt } from './leaves.js';
 
 /** The configuration as YAML that `--config` reads; secrets are replaced. */
 export function printConfig(config: InstanceConfig): string {
+  return stringify(shownConfig(config));
+}
+
+/** What may be shown of the configuration, in sections: everything but secrets, which are replaced. */
+export function shownConfig(config: InstanceConfig): ReadonlyMap<string, unknown> {
   const root = new Map<string, unknown>();
   for (const { path, info } of LEAVES) {
     sectionAt(root, path.slice(0, -1)).set(path.at(-1) ?? '', info.shown(valueAt(config, path)));
   }
-  return stringify(root);
+  return root;
 }
 
 function sectionAt(root: Map<string, unknown>, path: readonly string[]): Map<string, unknown> {

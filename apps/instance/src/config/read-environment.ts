@@ -1,3 +1,4 @@
+import { parseJson } from '@baton/inference';
 import type { GivenSetting, Layer } from './layer.js';
 import { LEAVES, type Leaf } from './leaves.js';
 
@@ -46,7 +47,7 @@ function read(leaf: Leaf, text: string): unknown {
 
 function fromJson(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch {
     return text;
   }

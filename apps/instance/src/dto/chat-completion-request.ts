@@ -5,7 +5,7 @@ import { BooleanField } from './fields/decorators.js';
 import { OptionalField, RequiredField, type Check } from './fields/field.js';
 import { isMessages, TEXT_ROLES } from './fields/messages.js';
 import { notWithStream, OpenAiRequest } from './openai-request.js';
-import { EMBEDDED, MaxTokensField, PromptLogprobsField } from './sampling-fields.js';
+import { EMBEDDED, MaxTokensField, MOST_LOGPROBS, PromptLogprobsField } from './sampling-fields.js';
 
 /** One turn of a conversation, for the document; what `isMessages` lets pass besides is for engine servers. */
 export class ChatMessage {
@@ -57,7 +57,7 @@ export class ChatCompletionRequest extends OpenAiRequest {
   logprobs?: boolean | null;
 
   @OptionalField(all(isNumber({ integer: true, min: -1 }), onlyWithLogprobs), {
-    description: `Of how many of the likeliest tokens; -1 for all. Only with logprobs. ${EMBEDDED} 0 to 20.`,
+    description: `Of how many of the likeliest tokens. ${MOST_LOGPROBS} Only with logprobs. ${EMBEDDED} 0 to 20.`,
     type: 'integer',
     minimum: -1,
     nullable: true,

@@ -2,7 +2,7 @@ import { BooleanField, NumberField, TOKEN_ID } from './fields/decorators.js';
 import { RequiredField } from './fields/field.js';
 import { isPrompt } from './fields/prompt.js';
 import { notWithStream, OpenAiRequest } from './openai-request.js';
-import { CHOICES, EMBEDDED, MaxTokensField, PromptLogprobsField } from './sampling-fields.js';
+import { CHOICES, EMBEDDED, MaxTokensField, MOST_LOGPROBS, PromptLogprobsField } from './sampling-fields.js';
 
 /**
  * Body of `POST /v1/completions`. Unknown fields are passed on to the engine. The document describes what the embedded
@@ -30,7 +30,7 @@ export class CompletionRequest extends OpenAiRequest {
     { integer: true, min: -1 },
     {
       description:
-        'Also give the log probabilities of this many of the likeliest tokens; -1 for all. ' +
+        `Also give the log probabilities of this many of the likeliest tokens. ${MOST_LOGPROBS} ` +
         `${EMBEDDED} 0 to 5, and not with echo.`,
     },
   )

@@ -12,7 +12,7 @@ import {
 import { RequiredField, type Check } from './fields/field.js';
 import { isSomeTokenIds } from './fields/token-ids.js';
 import { notWithStream, onlyWithStream, StreamOptions } from './openai-request.js';
-import { EMBEDDED, MaxTokensField, PromptLogprobsField, SamplingFields } from './sampling-fields.js';
+import { EMBEDDED, MaxTokensField, MOST_LOGPROBS, PromptLogprobsField, SamplingFields } from './sampling-fields.js';
 
 /** How the tokens of a generate request are chosen. It knows no `stop`: it answers in tokens, not in text. */
 export class SamplingParams extends SamplingFields {
@@ -22,7 +22,7 @@ export class SamplingParams extends SamplingFields {
   @NumberField(
     { integer: true, min: -1 },
     {
-      description: `Also give the log probabilities of this many of the likeliest tokens; -1 for all. ${EMBEDDED} 0 to 20.`,
+      description: `Also give the log probabilities of this many of the likeliest tokens. ${MOST_LOGPROBS} ${EMBEDDED} 0 to 20.`,
     },
   )
   logprobs?: number | null;

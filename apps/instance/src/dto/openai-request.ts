@@ -3,8 +3,10 @@ import { ApiExtraModels } from '@nestjs/swagger';
 import { refuse } from './fields/checks.js';
 import { BooleanField, NestedField, ObjectField, TextField } from './fields/decorators.js';
 import { OptionalField, type Check } from './fields/field.js';
-import { isStop } from './fields/stop.js';
-import { EMBEDDED, SamplingFields } from './sampling-fields.js';
+import { isStop, MAX_STOP_LENGTH, MAX_STOP_STRINGS } from './fields/stop.js';
+import { SamplingFields } from './sampling-fields.js';
+
+const STOP_STRING = { type: 'string', minLength: 1, maxLength: MAX_STOP_LENGTH };
 
 /** What a stream carries besides its tokens. */
 export class StreamOptions {
@@ -40,11 +42,8 @@ export abstract class OpenAiRequest extends SamplingFields {
   stream_options?: StreamOptions | null;
 
   @OptionalField(isStop, {
-    description: `Text at which the answer ends; it is not part of the answer. ${EMBEDDED} at most 16 of them.`,
-    oneOf: [
-      { type: 'string', minLength: 1 },
-      { type: 'array', items: { type: 'string', minLength: 1 } },
-    ],
+    description: `Text at which the answer ends; it is not part of the answer. At most 16 of them, unless this instance allows more.`,
+    oneOf: [STOP_STRING, { type: 'array', maxItems: MAX_STOP_STRINGS, items: STOP_STRING }],
     nullable: true,
     example: ['\n\n'],
   })

@@ -6,8 +6,15 @@ import { isLogitBias } from './fields/logit-bias.js';
 /** Begins what the embedded engine refuses. */
 export const EMBEDDED = 'The embedded engine takes';
 
+/** How many log probabilities may be asked for, whatever the engine: the configuration says. */
+export const MOST_LOGPROBS =
+  'At most 20, unless this instance allows more; -1, for all, only where any number is allowed.';
+
 /** The bounds of `n`, and so of `best_of`. Source: OpenAI API. */
 export const CHOICES = { integer: true, min: 1, max: 128 };
+
+/** Engines keep counts of tokens in 32 bits. */
+const MAX_COUNT = 2_147_483_647;
 
 /**
  * How tokens are chosen; the same names in every API. The bounds are the widest of the engines of the field: each
@@ -28,7 +35,7 @@ export abstract class SamplingFields {
   top_p?: number | null;
 
   @NumberField(
-    { integer: true, min: -1 },
+    { integer: true, min: -1, max: MAX_COUNT },
     { description: 'Choose among this many of the likeliest tokens; 0 or -1 for all.' },
   )
   top_k?: number | null;
@@ -46,7 +53,7 @@ export abstract class SamplingFields {
   stop_token_ids?: number[] | null;
 
   @NumberField(
-    { integer: true, min: 0 },
+    { integer: true, min: 0, max: MAX_COUNT },
     { description: 'Do not end the answer before this many tokens; at most as many as the longest answer.' },
   )
   min_tokens?: number | null;
@@ -72,7 +79,7 @@ export abstract class SamplingFields {
   repetition_penalty?: number | null;
 
   @OptionalField(isLogitBias, {
-    description: `Added to the score of token ids, each from -100 to 100. ${EMBEDDED} at most 1,024 of them.`,
+    description: `Added to the score of token ids, each from -100 to 100. At most 1,024 of them, unless this instance allows more.`,
     type: 'object',
     additionalProperties: { type: 'number', minimum: -100, maximum: 100 },
     nullable: true,
@@ -82,10 +89,11 @@ export abstract class SamplingFields {
 
 /** A limit of the answer's length, under any of its names. */
 export function MaxTokensField(description: string): PropertyDecorator {
-  return OptionalField(isNumber({ integer: true, min: 1 }), {
+  return OptionalField(isNumber({ integer: true, min: 1, max: MAX_COUNT }), {
     description,
     type: 'integer',
     minimum: 1,
+    maximum: MAX_COUNT,
     nullable: true,
     example: 64,
   });
@@ -95,8 +103,8 @@ export function MaxTokensField(description: string): PropertyDecorator {
 export function PromptLogprobsField(also: Check = () => undefined): PropertyDecorator {
   return OptionalField(all(isNumber({ integer: true, min: -1 }), also), {
     description:
-      'Also give the log probabilities of the prompt, of this many of the likeliest tokens; -1 for all. Not in a ' +
-      `stream. ${EMBEDDED} only 0.`,
+      'Also give the log probabilities of the prompt, of this many of the likeliest tokens. Not in a stream. ' +
+      `${MOST_LOGPROBS} ${EMBEDDED} only 0.`,
     type: 'integer',
     minimum: -1,
     nullable: true,

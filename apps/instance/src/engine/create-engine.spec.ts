@@ -58,10 +58,11 @@ it('bounds the events of an HTTP engine as configured', async () => {
 describe('coordinationOptions', () => {
   it('says what runs the local legs, or that nothing does', () => {
     const local = (env: NodeJS.ProcessEnv) => coordinationOptions(loadConfig({ env })).local;
-    expect(local({})).toEqual({ isAvailable: true });
-    expect(local(none)).toEqual({ isAvailable: false });
+    expect(local({})).toEqual({ isAvailable: true, checksAddresses: true });
+    expect(local(none)).toEqual({ isAvailable: false, checksAddresses: false });
     expect(local(http)).toEqual({
       isAvailable: true,
+      checksAddresses: false,
       endpoint: { url: 'http://127.0.0.1:8100', apiKey: undefined, kvAddress: '127.0.0.1:8998', dialect: 'sglang' },
     });
   });
@@ -77,7 +78,6 @@ describe('coordinationOptions', () => {
           maxEventBytes: 4_194_304,
         }),
         managers: [],
-        trustManagerHeader: false,
         transferTimeoutMs: 30_000,
         releaseTimeoutMs: 5_000,
         stallTimeoutMs: 30_000,

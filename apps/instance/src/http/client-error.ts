@@ -4,6 +4,9 @@ import type { Socket } from 'node:net';
 import { errorBody } from './error-answer.js';
 import { MANAGER_HEADER, REQUEST_ID_HEADER } from './stamp-response.js';
 
+/** For the answer to be read: a socket that is destroyed at once, with unread bytes in it, is reset. */
+const LINGER_MS = 500;
+
 /**
  * Answers what Node's HTTP parser refuses, before there is a request: broken or too large headers, and requests
  * that do not arrive in time. Has the shape of all other errors.
@@ -24,6 +27,9 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     'connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // A client that goes on sending, or never closes, would keep it.
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(linger));
 }
 
 function describe(code: string | undefined): { status: number; message: string; code: string } {

@@ -1,25 +1,27 @@
-import { clientRequestId, stringifyJson } from '@baton/inference';
+import { clientRequestId, InferenceError, stringifyJson } from '@baton/inference';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { LogController, type FastifyError, type FastifyReply, type FastifyRequest } from 'fastify';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerOptions } from 'node:http';
 import type { Logger } from 'pino';
 import { errorAnswer } from './error-answer.js';
 import { onExchangeEnd, type HttpExchange } from './http-exchange.js';
 import type { ServerConfig } from '../config/instance-config.js';
 import { answerClientError } from './client-error.js';
+import type { ConnectionLimit } from './connection-limit.js';
+import { assertPlainJson } from './content-headers.js';
 import { refuseWrongMethod } from './method-not-allowed.js';
 import { parseJsonBody } from './parse-json-body.js';
+import { assertOneFraming } from './one-framing.js';
 import { readBody } from './read-body.js';
 import { REQUEST_ID_HEADER, stampResponse } from './stamp-response.js';
 
-/** For the whole of a request, its body included. Fastify switches Node's own limit off. */
-const REQUEST_TIMEOUT_MS = 60_000;
-const HEADERS_TIMEOUT_MS = 15_000;
-/** How often Node looks for requests over those limits. */
+/** How often Node looks for requests that are over their time, at least: so much longer they may last. */
 const TIMEOUT_CHECK_MS = 5_000;
-/** Longer than balancers keep idle connections (60 s), so that it is they who close them. */
-const KEEP_ALIVE_TIMEOUT_MS = 72_000;
+/** Then the kernel asks every second whether the client is there, ten times: it finds those that vanished without a word. */
+const TCP_KEEP_ALIVE_MS = 15_000;
 const MAX_PARAM_LENGTH = 512;
+/** What is answered on a connection above the limit. */
+const OPERATIONAL = /^\/(?:health\/|metrics$|metrics\?)/;
 
 /** Options of {@link createAdapter}. */
 export interface AdapterOptions {
@@ -28,6 +30,10 @@ export interface AdapterOptions {
    * this process. Default false.
    */
   readonly keepsLargeArrays?: boolean;
+  /** Bounds the connections of clients. Default: nothing does. */
+  readonly connections?: ConnectionLimit;
+  /** Asked before anything of a body is read; what it throws is the answer. Default: everybody may do everything. */
+  readonly admit?: (request: FastifyRequest) => void;
 }
 
 /**
@@ -50,9 +56,8 @@ export function createAdapter(
     loggerInstance: logger.child({}, { level: logger.isLevelEnabled('warn') ? 'warn' : logger.level }),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: server.bodyLimitBytes,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, connectionsCheckingInterval: TIMEOUT_CHECK_MS },
+    ...timeoutsOf(server),
+    maxRequestsPerSocket: server.maxRequestsPerSocket,
     routerOptions: { maxParamLength: MAX_PARAM_LENGTH },
     // While shutting down, requests are refused by the drain, in the shape of all other errors.
     return503OnClosing: false,
@@ -68,17 +73,67 @@ export function createAdapter(
     skipMiddie: true,
   });
   const fastify = adapter.getInstance();
+  options.connections?.guard(fastify.server);
+  const assertFramed = (request: FastifyRequest, reply: FastifyReply): void => {
+    try {
+      assertOneFraming(request.raw);
+    } catch (error) {
+      void reply.header('connection', 'close');
+      throw error;
+    }
+  };
   adapter.setOnRequestHook((request, reply, done) => {
     begin(request, reply);
+    assertFramed(request, reply);
+    if (options.connections?.isSpare(request.raw.socket) === true) {
+      void reply.header('connection', 'close');
+      if (!OPERATIONAL.test(request.url)) throw tooManyConnections();
+    }
+    options.admit?.(request);
     refuseWrongMethod(fastify, request);
     done();
   });
   // Of what an engine server answers, every digit.
   fastify.setReplySerializer((payload) => stringifyJson(payload));
   fastify.removeContentTypeParser('text/plain');
-  const parsing = { depthLimit: server.jsonDepthLimit, keepsLargeArrays: options.keepsLargeArrays ?? false };
-  fastify.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
-    parseJsonBody(await readBody(request, payload), parsing),
-  );
+  const parsing = {
+    depthLimit: server.jsonDepthLimit,
+    keyLimit: server.jsonKeyLimit,
+    itemLimit: server.jsonItemLimit,
+    keepsLargeArrays: options.keepsLargeArrays ?? false,
+  };
+  fastify.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) => {
+    assertPlainJson(request.headers);
+    return parseJsonBody(await readBody(request, payload), parsing);
+  });
   return adapter;
+}
+
+/** Fastify has no limits of its own for heads, and switches Node's for whole requests off. */
+function timeoutsOf({ headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs }: ServerConfig): {
+  requestTimeout: number;
+  keepAliveTimeout: number;
+  http: ServerOptions;
+} {
+  // A head has no more time than the whole request.
+  const headersTimeout = Math.min(headersTimeoutMs, requestTimeoutMs);
+  return {
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    http: {
+      headersTimeout,
+      requestTimeout: requestTimeoutMs,
+      connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, headersTimeout),
+      keepAlive: true,
+      keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+    },
+  };
+}
+
+function tooManyConnections(): InferenceError {
+  return new InferenceError('This instance has too many connections.', {
+    status: 503,
+    code: 'overloaded',
+    retryAfterSeconds: 1,
+  });
 }

@@ -1,6 +1,7 @@
 import { InferenceError, isJsonObject, typeOfStatus, type OpenAiErrorBody } from '@baton/inference';
 import { HttpException } from '@nestjs/common';
 import { STATUS_CODES } from 'node:http';
+import { AccessError } from '../security/security-errors.js';
 import { MethodNotAllowedError } from './method-not-allowed.js';
 
 /** What the client is told of an error. */
@@ -10,6 +11,8 @@ export interface ErrorAnswer {
   readonly retryAfterSeconds?: number;
   /** Methods that the route has, for `Allow`. */
   readonly allow?: string;
+  /** How to authenticate, for `WWW-Authenticate`. */
+  readonly challenge?: string;
 }
 
 /** Any thrown value as an answer. Of errors of the server only those that were made for clients say more than that. */
@@ -31,7 +34,8 @@ export function errorAnswer(exception: unknown, limits: { readonly bodyLimitByte
 
 function ofInferenceError(error: InferenceError): ErrorAnswer {
   const allow = error instanceof MethodNotAllowedError ? error.allow : undefined;
-  return { status: error.status, body: error.toBody(), retryAfterSeconds: error.retryAfterSeconds, allow };
+  const challenge = error.status === 401 && error instanceof AccessError ? 'Bearer' : undefined;
+  return { status: error.status, body: error.toBody(), retryAfterSeconds: error.retryAfterSeconds, allow, challenge };
 }
 
 type ErrorMaker = (limits: { readonly bodyLimitBytes: number }) => InferenceError;

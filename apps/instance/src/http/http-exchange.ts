@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { callerOfRequest } from '../security/request-caller.js';
 
 /** An HTTP request that is over. */
 export interface HttpExchange {
@@ -8,6 +9,8 @@ export interface HttpExchange {
   readonly route: string;
   readonly status: number;
   readonly ms: number;
+  /** The label of the caller's key; absent for callers that were refused, and on routes that ask nobody. */
+  readonly caller?: string;
   /** Who answered: a manager's name, or `local`. */
   readonly manager: string;
   /** Whether the client left before it had everything. */
@@ -31,6 +34,7 @@ export function onExchangeEnd(
       route: request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched'),
       status: reply.raw.statusCode,
       ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      caller: callerOfRequest(request)?.label,
       manager: String(reply.getHeader('x-baton-manager') ?? 'local'),
       isClientGone: !reply.raw.writableFinished,
     });

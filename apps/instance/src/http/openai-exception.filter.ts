@@ -12,7 +12,7 @@ export class OpenAiExceptionFilter implements ExceptionFilter {
   catch(exception: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const { status, body, retryAfterSeconds, allow } = errorAnswer(exception, this.limits);
+    const { status, body, retryAfterSeconds, allow, challenge } = errorAnswer(exception, this.limits);
     if (status >= 500 && !isMeantForClient(exception)) {
       request.log.error({ err: errorForLog(exception) }, 'A request failed');
     }
@@ -23,6 +23,7 @@ export class OpenAiExceptionFilter implements ExceptionFilter {
     }
     if (retryAfterSeconds !== undefined) void reply.header('retry-after', String(Math.ceil(retryAfterSeconds)));
     if (allow !== undefined) void reply.header('allow', allow);
+    if (challenge !== undefined) void reply.header('www-authenticate', challenge);
     // Fastify closes the connection when a body is too large. A client that is still sending would then see a reset
     // in place of the answer; kept open, Node reads and drops the rest, within the server's request timeout.
     if (status === 413) void reply.removeHeader('connection');

@@ -1,7 +1,5 @@
 import { InferenceError, RawJson } from '@baton/inference';
 import { describe, expect, it } from '@jest/globals';
-import * as fc from 'fast-check';
-import { jsonFault } from './json-depth.js';
 import { parseJsonBody } from './parse-json-body.js';
 
 const nested = (levels: number): string => '['.repeat(levels) + ']'.repeat(levels);
@@ -78,7 +76,7 @@ describe('parseJsonBody, keeping large arrays', () => {
 
   it.each([
     [`{${LARGE},"a":${nested(64)}}`, 'json_too_deep'],
-    [`{${LARGE},"a":[${'{},'.repeat(500_000)}{}]}`, 'json_too_many_containers'],
+    [`{${LARGE},"a":[${'{},'.repeat(100_000)}{}]}`, 'json_too_many_containers'],
     [`{${LARGE},"__proto__":{"a":1}}`, 'forbidden_key'],
     [`{"a":[{"\\u005f_proto__":1}],${LARGE}}`, 'forbidden_key'],
     [`{${LARGE},"constructor":{"prototype":{}}}`, 'forbidden_key'],
@@ -92,36 +90,46 @@ describe('parseJsonBody, keeping large arrays', () => {
   });
 });
 
-const isDeeperThan = (json: Uint8Array, depthLimit: number): boolean =>
-  jsonFault(json, { depthLimit, containerLimit: Infinity }) === 'too_deep';
-
-describe('jsonFault', () => {
-  it('counts objects and lists, but not those in strings', () => {
-    const bounds = { depthLimit: 9, containerLimit: 3 };
-    expect(jsonFault(Buffer.from('{"a":[{}]}'), bounds)).toBeUndefined();
-    expect(jsonFault(Buffer.from('{"a":[{},{}]}'), bounds)).toBe('too_many');
-    expect(jsonFault(Buffer.from('{"a":"[[[[{{{{"}'), bounds)).toBeUndefined();
+describe('parseJsonBody, what there is too much of', () => {
+  it.each([
+    [`{${Array.from({ length: 50_001 }, (_, key) => `"${key}":1`).join()}}`, 'json_too_many_keys'],
+    [`[${'1,'.repeat(1_000_000)}1]`, 'json_too_many_values'],
+    [`[${'"a",'.repeat(100_000)}"a"]`, 'json_too_many_strings'],
+    [`[${'1234567890123456,'.repeat(10_000)}1234567890123456]`, 'json_too_many_long_integers'],
+  ])('is refused (%#)', async (text, code) => {
+    for (const options of [PARSED, KEPT]) expect(await refusal(text, options)).toMatchObject({ status: 400, code });
   });
 
-  it('does not count brackets in strings', () => {
-    expect(isDeeperThan(Buffer.from(JSON.stringify({ a: '[[[[\\"[[[', b: ['{{{{"'] })), 2)).toBe(false);
+  it('does not count token ids that stay as they came', async () => {
+    const text = `{"token_ids":[${'1,'.repeat(1_000_000)}1],"a":[1,2]}`;
+    expect(await parseJsonBody(Buffer.from(text), KEPT)).toMatchObject({ a: [1, 2] });
+    expect(await refusal(text, PARSED)).toMatchObject({ code: 'json_too_many_values' });
   });
 
-  it('counts the levels that are open at once, not the brackets', () => {
-    expect(isDeeperThan(Buffer.from('[[],[],[],[]]'), 2)).toBe(false);
-    expect(isDeeperThan(Buffer.from('[[],[[]]]'), 2)).toBe(true);
-  });
-
-  it('agrees with the depth of any value', () => {
-    fc.assert(
-      fc.property(fc.jsonValue({ maxDepth: 6 }), fc.integer({ min: 1, max: 6 }), (value, limit) => {
-        expect(isDeeperThan(Buffer.from(JSON.stringify(value)), limit)).toBe(depthOf(value) > limit);
-      }),
-    );
+  it('can be set', async () => {
+    const options = { ...PARSED, keyLimit: 2, itemLimit: 3 };
+    expect(await parseJsonBody(Buffer.from('{"a":1,"b":[2,3]}'), options)).toEqual({ a: 1, b: [2, 3] });
+    expect(await refusal('{"a":1,"b":2,"c":3}', options)).toMatchObject({ code: 'json_too_many_keys' });
+    expect(await refusal('[1,2,3,4]', options)).toMatchObject({ code: 'json_too_many_values' });
   });
 });
 
-function depthOf(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0;
-  return 1 + Math.max(0, ...Object.values(value).map(depthOf));
-}
+describe('parseJsonBody, values that would change further on', () => {
+  it.each([
+    ['{"a":"\\ud800"}', 'invalid_unicode'],
+    ['{"a":["\\uDC00\\uD800"]}', 'invalid_unicode'],
+    ['{"\\ud83d":1}', 'invalid_unicode'],
+    ['{"a":1e400}', 'number_out_of_range'],
+    ['{"a":-1E+400}', 'number_out_of_range'],
+    [`{"a":1${'0'.repeat(400)}}`, 'number_out_of_range'],
+  ])('refuses %.40s as %s', async (text, code) => {
+    for (const options of [PARSED, KEPT]) expect(await refusal(text, options)).toMatchObject({ status: 400, code });
+  });
+
+  it.each(['{"a":"\\ud83d\\ude00"}', '{"a":1e-400,"b":1e308,"c":"1e400"}', '{"a":1,"a":{"b":2}}', '{"a":"\\u0000"}'])(
+    'takes %s, the last of equal keys',
+    async (text) => {
+      expect(await parseJsonBody(Buffer.from(text), PARSED)).toEqual(JSON.parse(text));
+    },
+  );
+});

@@ -8,10 +8,10 @@ import { BodyBytes } from './body-bytes.js';
  *
  * @throws FastifyError 413 when it is larger than the limit; 400 when it is cut off or not as long as announced.
  */
-export function readBody(request: FastifyRequest, payload: IncomingMessage): Promise<Buffer> {
+export async function readBody(request: FastifyRequest, payload: IncomingMessage): Promise<Buffer> {
   const limit = request.routeOptions.bodyLimit;
   const announced = Number(request.headers['content-length']);
-  if (announced > limit) return Promise.reject(new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE());
+  if (announced > limit) throw new errorCodes.FST_ERR_CTP_BODY_TOO_LARGE();
 
   return new Promise((resolve, reject) => {
     const body = new BodyBytes(announced);

@@ -1,6 +1,7 @@
 import { validateBody, type BodyClass } from '@baton/coordination';
 import type { JsonObject } from '@baton/inference';
 import { Injectable, type PipeTransform } from '@nestjs/common';
+import { checkTemplate } from '../limits/check-limits.js';
 
 /** Checks a body against a DTO class and hands it on as it came, unknown fields included. */
 @Injectable()
@@ -10,6 +11,7 @@ export class ValidBodyPipe implements PipeTransform<unknown, JsonObject> {
   /** @throws InferenceError 400 */
   transform(body: unknown): JsonObject {
     validateBody(this.bodyClass, body);
+    checkTemplate(body);
     return body;
   }
 }

@@ -5,7 +5,9 @@ import { INSTANCE_CONFIG } from '../config/config.token.js';
 import { InstanceConfig } from '../config/instance-config.js';
 import { Info } from '../dto/info.js';
 import { ENGINE } from '../engine/engine.token.js';
+import { ApiErrors } from '../openapi/api-errors.decorator.js';
 import { packageVersion } from '../package-version.js';
+import { PeersOnly } from '../security/access.js';
 
 /** What this instance is, for other instances: a coordinator asks before it hands KV over. */
 @ApiTags('operation')
@@ -19,7 +21,9 @@ export class InfoController {
   ) {}
 
   @Get()
+  @PeersOnly()
   @ApiOperation({ summary: 'What this instance is' })
+  @ApiErrors(403)
   @ApiOkResponse({ description: 'What it is.', type: Info })
   info(): Info {
     const { connectors } = this.engine;

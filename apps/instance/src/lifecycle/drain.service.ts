@@ -1,5 +1,6 @@
 import { InFlight } from '@baton/coordination';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { INSTANCE_CONFIG } from '../config/config.token.js';
 import { InstanceConfig } from '../config/instance-config.js';
 import { ReadinessService } from '../health/readiness.service.js';
@@ -10,7 +11,8 @@ import { ReadinessService } from '../health/readiness.service.js';
  */
 @Injectable()
 export class DrainService implements OnModuleDestroy {
-  #timeoutMs: number;
+  readonly #timeoutMs: number;
+  readonly #delayMs: number;
   #drained: Promise<void> | undefined;
 
   constructor(
@@ -19,17 +21,24 @@ export class DrainService implements OnModuleDestroy {
     @Inject(INSTANCE_CONFIG) config: InstanceConfig,
   ) {
     this.#timeoutMs = config.server.drainTimeoutMs;
+    this.#delayMs = config.server.drainDelayMs;
   }
 
   /**
-   * Makes the instance not ready and refuses new requests, at once. Waits for those in flight, and ends with an
-   * error event what is still open when the time is up.
+   * Makes the instance not ready at once; when balancers have had `server.drainDelayMs` to notice, refuses new requests.
+   * Waits for those in flight, and ends with an error event what is still open when the time is up.
+   *
+   * @param timeoutMs for requests in flight. With 0 nobody is waited for, balancers included.
    */
   begin(timeoutMs: number = this.#timeoutMs): Promise<void> {
-    this.readiness.beginDrain();
-    this.inFlight.refuseNew();
-    this.#drained ??= this.inFlight.drain(timeoutMs);
+    this.#drained ??= this.#drain(timeoutMs, timeoutMs === 0 ? 0 : this.#delayMs);
     return this.#drained;
+  }
+
+  async #drain(timeoutMs: number, delayMs: number): Promise<void> {
+    this.readiness.beginDrain();
+    if (delayMs > 0) await sleep(delayMs);
+    await this.inFlight.drain(timeoutMs);
   }
 
   async onModuleDestroy(): Promise<void> {

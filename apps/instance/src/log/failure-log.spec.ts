@@ -17,7 +17,7 @@ function logged(error: InferenceError): unknown {
   return JSON.parse(lines[0] ?? '');
 }
 
-const LINE = { level: 40, requestId: 'mine', msg: 'A request or a leg of it failed' };
+const LINE = { level: 40, requestId: 'mine', caller: 'anonymous', msg: 'A request or a leg of it failed' };
 
 describe('logFailure', () => {
   it('says which remote failed, and how', () => {

@@ -1,11 +1,15 @@
-import { HandoffLedger } from '@baton/coordination';
-import type { Engine, EngineMetric } from '@baton/engines';
+import { CoordinationObserver } from '@baton/coordination';
+import type { Engine } from '@baton/engines';
 import { Controller, Get, Header, Inject } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Registry } from 'prom-client';
 import { ENGINE } from '../engine/engine.token.js';
+import type { PrometheusCoordinationObserver } from './prometheus-coordination.observer.js';
+import { ApiErrors } from '../openapi/api-errors.decorator.js';
+import { PeersOnly } from '../security/access.js';
 import { METRICS_REGISTRY } from './registry.token.js';
 import { ScrapedMetrics } from './scraped-metrics.js';
+import { ServerMetrics } from './server-metrics.js';
 
 /** For Prometheus. */
 @ApiTags('operation')
@@ -16,26 +20,22 @@ export class MetricsController {
   constructor(
     @Inject(METRICS_REGISTRY) private readonly registry: Registry,
     @Inject(ENGINE) private readonly engine: Engine,
-    private readonly ledger: HandoffLedger,
+    @Inject(CoordinationObserver) private readonly requests: PrometheusCoordinationObserver,
+    private readonly server: ServerMetrics,
   ) {
     this.#scraped = new ScrapedMetrics(registry);
   }
 
   @Get()
+  @PeersOnly()
   @Header('content-type', Registry.PROMETHEUS_CONTENT_TYPE)
   @ApiOperation({ summary: 'Metrics in the text format of Prometheus' })
+  @ApiErrors(403)
   @ApiOkResponse({ description: 'The metrics.', content: { 'text/plain': { schema: { type: 'string' } } } })
   async metrics(): Promise<string> {
-    this.#scraped.update([...(await this.engine.metrics()), this.#owed()]);
+    const engine = await this.engine.metrics();
+    // From here on without a pause: what has to add up is read, and written into the registry, in one moment.
+    this.#scraped.update([...engine, ...this.requests.snapshot(), ...this.server.snapshot()]);
     return this.registry.metrics();
-  }
-
-  #owed(): EngineMetric {
-    return {
-      name: 'handoffs_open',
-      help: 'KV handoffs that are not settled.',
-      type: 'gauge',
-      samples: [{ labels: { side: 'ledger' }, value: this.ledger.open }],
-    };
   }
 }

@@ -1,14 +1,27 @@
-import { Global, Module } from '@nestjs/common';
+import { Module, type DynamicModule } from '@nestjs/common';
+import { ConnectionLimit } from '../http/connection-limit.js';
 import { createRegistry } from './create-registry.js';
 import { HttpMetrics } from './http-metrics.js';
 import { MetricsController } from './metrics.controller.js';
 import { METRICS_REGISTRY } from './registry.token.js';
+import { ServerMetrics } from './server-metrics.js';
 
 /** The registry, and the route that shows it. */
-@Global()
-@Module({
-  controllers: [MetricsController],
-  providers: [{ provide: METRICS_REGISTRY, useFactory: createRegistry }, HttpMetrics],
-  exports: [METRICS_REGISTRY, HttpMetrics],
-})
-export class MetricsModule {}
+@Module({})
+export class MetricsModule {
+  /** @param connections whose number is shown. */
+  static forRoot(connections: ConnectionLimit): DynamicModule {
+    return {
+      module: MetricsModule,
+      global: true,
+      controllers: [MetricsController],
+      providers: [
+        { provide: METRICS_REGISTRY, useFactory: createRegistry },
+        { provide: ConnectionLimit, useValue: connections },
+        HttpMetrics,
+        ServerMetrics,
+      ],
+      exports: [METRICS_REGISTRY, HttpMetrics],
+    };
+  }
+}

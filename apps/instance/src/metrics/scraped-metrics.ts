@@ -1,6 +1,7 @@
 import type { EngineMetric } from '@baton/engines';
 import { Counter, Gauge, type Registry } from 'prom-client';
 import { METRICS_PREFIX } from './create-registry.js';
+import { MAX_SERIES } from './label-counts.js';
 
 interface KnownMetric {
   readonly metric: Counter | Gauge;
@@ -22,7 +23,8 @@ export class ScrapedMetrics {
     for (const name of new Set(metrics.map((metric) => metric.name))) {
       const parts = metrics.filter((metric) => metric.name === name);
       const metric = this.#metricOf(name, parts);
-      for (const { labels = {}, value } of parts.flatMap(({ samples }) => samples)) metric.inc(labels, value);
+      const samples = parts.flatMap((part) => part.samples).slice(0, MAX_SERIES);
+      for (const { labels = {}, value } of samples) metric.inc(labels, value);
     }
   }
 

@@ -2,6 +2,7 @@ import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { ErrorBody } from '../dto/error-body.js';
 import { packageVersion } from '../package-version.js';
+import { addAccess, BEARER, EITHER } from './access.js';
 import { addDocumentRoutes } from './document-routes.js';
 import { addResponseHeaders } from './response-headers.js';
 import { useNumericExclusiveBounds } from './exclusive-bounds.js';
@@ -11,6 +12,9 @@ another instance, hands the KV cache over, and gives the client one connection a
 
 Every error has the shape of OpenAI's API. Every answer says in \`x-request-id\` which request it is for and in
 \`x-baton-manager\` who answered.`;
+
+const KEYS = `An API key of this instance. Whether clients need one is a matter of its configuration; \`/metrics\` and
+\`/baton/v1/info\` need the key of another instance or of an operator as soon as there are any keys.`;
 
 /** The OpenAPI document of an instance, from its routes and DTOs. */
 export function createOpenApiDocument(app: INestApplication): OpenAPIObject {
@@ -25,14 +29,15 @@ export function createOpenApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('models', 'What is served')
     .addTag('tokens', 'Text to token ids and back')
     .addTag('operation', 'For balancers, supervisors and Prometheus')
+    .addBearerAuth({ type: 'http', scheme: 'bearer', description: KEYS }, BEARER)
     .build();
-  // No route asks for credentials; saying so keeps tools from guessing.
-  const config = { ...builder, security: [] };
+  const config = { ...builder, security: EITHER };
   const document = SwaggerModule.createDocument(app, config, {
     operationIdFactory: (_controller, method) => method,
     extraModels: [ErrorBody],
   });
   addDocumentRoutes(document);
+  addAccess(document);
   addResponseHeaders(document);
   useNumericExclusiveBounds(document);
   return document;

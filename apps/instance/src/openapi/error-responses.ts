@@ -1,7 +1,8 @@
 /** What each error status means here. */
 export const ERROR_DESCRIPTIONS = {
   400: 'The request is not valid. `param` names the field at fault.',
-  403: 'The request names a KV side channel that is not allowed.',
+  401: 'The API key is missing or not valid here.',
+  403: 'The API key does not allow this, or the request names an address that is not allowed.',
   404: 'The model does not exist.',
   413: 'The request body is too large.',
   415: 'The request body is not declared as JSON.',

@@ -3,6 +3,8 @@ import type { Check } from './field.js';
 
 /** OpenAI's API takes 4, vLLM any number; each is looked for at every token. */
 export const MAX_STOP_STRINGS = 256;
+/** Longer than any mark of an end; the whole of it may have to be held back. */
+export const MAX_STOP_LENGTH = 4_096;
 
 /** `stop`: one string or several; none is empty, since an empty one would match everywhere. */
 export const isStop: Check = (value, path) => {
@@ -15,4 +17,5 @@ export const isStop: Check = (value, path) => {
 function isStopString(value: unknown, path: string): void {
   if (typeof value !== 'string') refuse(path, 'must be a string');
   if (value === '') refuse(path, 'must not be empty');
+  if (value.length > MAX_STOP_LENGTH) refuse(path, `must not be longer than ${MAX_STOP_LENGTH} characters`);
 }
