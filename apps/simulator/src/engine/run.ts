@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { HangPoint } from '../faults/fault.js';
 import { stopAt } from '../faults/stop-at.js';
-import { faultOf } from '../http/request-record.js';
+import { enter, faultOf } from '../http/request-record.js';
 import type { JsonObject } from '../json.js';
 import type { KvLeg, LoadedKv } from '../kv/kv-transfer.js';
 import { eosPosition } from './answer-tokens.js';
@@ -92,7 +92,7 @@ export class Run implements Running {
     const { engine, job, legId, promptTokens, signal } = this;
     engine.runs.add(this);
     try {
-      job.record.phase = 'queued';
+      enter(job.record, 'queued');
       try {
         await this.#stopAt('queue');
         const turn = engine.scheduler.enter({ ...job, legId, promptTokens, signal });
@@ -108,7 +108,7 @@ export class Run implements Running {
       }
       yield* this.#admitted();
     } finally {
-      job.record.phase = 'finished';
+      enter(job.record, 'finished');
       engine.runs.delete(this);
     }
   }
@@ -118,7 +118,7 @@ export class Run implements Running {
     let choices: Choice[] = [];
     try {
       const start = await this.#prefill();
-      job.record.phase = 'decode';
+      enter(job.record, 'decode');
       choices = Array.from({ length: job.sampling.n }, (_, index) => new Choice(index, job.sampling, start));
       yield* this.#decode(choices);
     } catch (error) {
@@ -135,10 +135,10 @@ export class Run implements Running {
   async #prefill(): Promise<AnswerStart> {
     const { engine, job } = this;
     const { promptIds, kv, record } = job;
-    record.phase = 'loading';
+    enter(record, 'loading');
     await kv?.beforePrefill?.(this);
     const loaded = kv?.load === undefined ? undefined : await this.#load(kv);
-    record.phase = 'prefill';
+    enter(record, 'prefill');
     await this.#stopAt('prefill');
     this.#cachedTokens = Math.min(loaded?.content.tokens ?? engine.prefixCache.hit(promptIds), this.promptTokens);
     record.cachedTokens += this.#cachedTokens;

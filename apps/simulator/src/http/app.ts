@@ -10,6 +10,7 @@ import { nestedError, type ErrorWriter } from './error-body.js';
 import { Exchange } from './exchange.js';
 import { Faulted } from './faulted.js';
 import type { Journal } from './journal.js';
+import { leave } from './request-record.js';
 
 type Handler = (exchange: Exchange) => Promise<void> | void;
 
@@ -130,7 +131,7 @@ export class App {
     const befalls = faults.befall({ leg, path: exchange.path, requestId });
     const record = journal.record(exchange, body, { api: route.api, leg, faults: befalls });
     const answer = new InferenceAnswer(exchange, body, record, faults, this.errorBody);
-    exchange.gone.addEventListener('abort', () => (record.leftIn ??= record.phase), { once: true });
+    exchange.gone.addEventListener('abort', () => leave(record), { once: true });
     try {
       await answer.misbehaveEarly();
       await route.run(answer);

@@ -25,9 +25,10 @@ export class Journal {
     what: { readonly api: string; readonly leg: Leg; readonly faults: readonly Fault[] },
   ): RequestRecord {
     const bytes = Number(exchange.header('content-length') ?? 0);
+    const atMs = Date.now();
     const record: RequestRecord = {
       seq: this.#seq++,
-      atMs: Date.now(),
+      atMs,
       method: exchange.method,
       path: exchange.path,
       headers: exchange.headers,
@@ -35,6 +36,7 @@ export class Journal {
       ...what,
       legIds: [],
       phase: 'received',
+      enteredAtMs: { received: atMs },
       outcome: 'open',
       status: 0,
       promptTokens: 0,

@@ -23,6 +23,8 @@ export interface RequestRecord {
   /** The ids that the engine runs it under. */
   readonly legIds: string[];
   phase: Phase;
+  /** When it first came into a phase, by `Date.now()`. */
+  readonly enteredAtMs: Partial<Record<Phase, number>>;
   outcome: Outcome;
   status: number;
   promptTokens: number;
@@ -35,7 +37,23 @@ export interface RequestRecord {
   handedOver?: JsonObject;
   /** The client closed its connection while the request was in this phase. */
   leftIn?: Phase;
+  /** When the client closed its connection, and how many tokens there were then: what came after was for nobody. */
+  leftAtMs?: number;
+  leftAfterTokens?: number;
   endedAtMs?: number;
+}
+
+/** The request comes into a phase. */
+export function enter(record: RequestRecord, phase: Phase): void {
+  record.phase = phase;
+  record.enteredAtMs[phase] ??= Date.now();
+}
+
+/** The client has closed its connection. */
+export function leave(record: RequestRecord): void {
+  record.leftIn ??= record.phase;
+  record.leftAtMs ??= Date.now();
+  record.leftAfterTokens ??= record.tokens;
 }
 
 /** The fault of a kind that befalls the request. */

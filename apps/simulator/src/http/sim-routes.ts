@@ -8,6 +8,11 @@ import type { Journal } from './journal.js';
 /** What a test asks of the simulator and no engine server has. */
 export function registerSimRoutes(app: App, engine: Engine, journal: Journal): void {
   app.route('GET', '/sim/ledger', (exchange) => exchange.send(200, engine.ledger.snapshot()));
+  app.route('GET', '/sim/kv', (exchange) => exchange.send(200, engine.ledger.lives.all));
+  app.route('DELETE', '/sim/kv', (exchange) => {
+    engine.ledger.lives.forgetEnded();
+    exchange.send(204, undefined);
+  });
   app.route('GET', '/sim/requests', (exchange) => exchange.send(200, journal.records));
   app.route('DELETE', '/sim/requests', (exchange) => {
     journal.clear();

@@ -36,6 +36,7 @@ export class SglangPrefill implements KvLeg {
     const contents = ledger.blockContents(blocks.slice(0, ledger.blocksFor(run.promptTokens)));
     const first = faultOf(run.job.record, 'missing_first_token') === undefined ? firstTokenOf(run, ledger) : [];
     const cache = { ...blocksToWire(contents), first_tokens: first };
+    ledger.lives.made(run.legId);
     await this.#wait(run, 'Transferring', (signal) => this.rooms.hand(this.room, cache, signal));
   }
 

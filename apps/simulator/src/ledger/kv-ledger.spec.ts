@@ -81,6 +81,26 @@ describe('The KV ledger', () => {
     expect(digestIn(freed)).not.toBe(digestOf(idsOf(2, 16)));
   });
 
+  it('tells the life of each cache, and how long those that were handed over waited', () => {
+    open(8);
+    for (const id of ['a', 'b', 'c']) store(id, idsOf(1, 16));
+    ledger.hold('a', 'handoff');
+    ledger.hold('b', 'handoff', 60_000);
+    ledger.free('a', 'pulled');
+    ledger.free('c', 'finished');
+    const number = expect.any(Number);
+    expect(ledger.lives.all).toEqual([
+      { id: 'a', legId: 'a', allocatedAtMs: number, madeAtMs: number, freedAtMs: number, freedBy: 'pulled' },
+      { id: 'b', legId: 'b', allocatedAtMs: number, madeAtMs: number },
+      { id: 'c', legId: 'c', allocatedAtMs: number, freedAtMs: number, freedBy: 'finished' },
+    ]);
+    expect(ledger.snapshot()).toMatchObject({
+      handoffs: { open: 1, freed: { pulled: { count: 1, medianMs: number, worstMs: number } } },
+    });
+    ledger.lives.forgetEnded();
+    expect(ledger.lives.all).toMatchObject([{ id: 'b' }]);
+  });
+
   it('frees when a lease ends, later when it was extended', async () => {
     open(4);
     for (const id of ['a', 'b']) {

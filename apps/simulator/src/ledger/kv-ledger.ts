@@ -1,5 +1,6 @@
 import { BlockPool } from './block-pool.js';
 import { contentOf, foreignContent, type BlockContent, type KvContent } from './kv-content.js';
+import { KvLives } from './kv-lives.js';
 
 /** Why blocks are held now. `handoff`: a prefill left them for a decode; `received`: they came before their request. */
 export type HoldingState = 'running' | 'loading' | 'handoff' | 'received' | 'slot';
@@ -43,6 +44,7 @@ export class KvLedger {
   readonly #held = new Map<string, OwnHolding>();
   readonly #freed = new Map<string, number>();
   readonly #events: LedgerEvent[] = [];
+  readonly lives = new KvLives();
   readonly #waiting = new Set<() => void>();
 
   constructor(
@@ -72,6 +74,7 @@ export class KvLedger {
     if (blocks === undefined) return undefined;
     const holding = { id, legId, blocks, tokens, state, sinceMs: performance.now(), leaseEndsAtMs: undefined };
     this.#held.set(id, holding);
+    this.lives.began(holding);
     this.#note('allocated', holding);
     return holding;
   }
@@ -117,6 +120,7 @@ export class KvLedger {
     const holding = this.#held.get(id);
     if (holding === undefined) return;
     holding.state = state;
+    if (state === 'handoff') this.lives.made(id);
     this.#lease(holding, leaseMs === undefined ? undefined : performance.now() + leaseMs, expiredReason);
     this.#note('held', holding);
   }
@@ -138,6 +142,7 @@ export class KvLedger {
     this.#held.delete(id);
     this.#pool.give(holding.blocks);
     this.#freed.set(reason, this.freedBy(reason) + 1);
+    this.lives.freed(id, reason);
     this.#note('freed', holding, reason);
     for (const wake of [...this.#waiting]) wake();
     return true;
@@ -177,6 +182,7 @@ export class KvLedger {
         state,
       })),
       freed: Object.fromEntries(this.#freed),
+      handoffs: this.lives.summary(),
       events: this.#events,
     };
   }
