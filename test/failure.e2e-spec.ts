@@ -192,7 +192,7 @@ describe('when a process or a connection dies', () => {
       },
     });
     expect(response.status).toBe(403);
-    expect(response.events[0]).toMatchObject({ error: { code: 'kv_peer_not_allowed' } });
+    expect(response.events[0]).toMatchObject({ error: { code: 'address_not_allowed' } });
     expect(connections).toBe(0);
     canary.close();
   });

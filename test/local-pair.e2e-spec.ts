@@ -75,6 +75,27 @@ describe('the local pair', () => {
     expect(instances.filter(isAlive)).toEqual([]);
   });
 
+  it('takes clients without a key and with any, and keeps to itself what is for instances', async () => {
+    const pair = start();
+    await pair.serving();
+    const urls = [...pair.output.matchAll(/(?:prefill|decode) +(http:\/\/127\.0\.0\.1:\d+)/g)].map(([, url]) =>
+      String(url),
+    );
+    expect(urls).toHaveLength(2);
+    for (const url of urls) {
+      const status = async (path: string, headers: Record<string, string> = {}): Promise<number> =>
+        (await fetch(url + path, { headers })).status;
+      expect(await status('/v1/models')).toBe(200);
+      expect(await status('/v1/models', { authorization: 'Bearer unused' })).toBe(200);
+      expect(await status('/v1/models', { authorization: 'Bearer unused', 'x-baton-hops': '1' })).toBe(401);
+      expect(await status('/metrics')).toBe(401);
+      expect(await status('/baton/v1/info', { authorization: 'Bearer unused' })).toBe(401);
+    }
+    for (const pid of pair.instances) expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).not.toMatch(/[0-9a-f]{32}/);
+    pair.child.kill('SIGINT');
+    await pair.exit();
+  });
+
   it('killed with -9 it leaves no orphan', async () => {
     const pair = start();
     await pair.serving();

@@ -14,13 +14,13 @@ const WHOLE = { 'stream_end complete': 1 };
 const TAKEN = { 'stream_end complete': 1, 'handoffs_settled taken': 1 };
 
 /** An instance beside P that splits long prompts only. */
-async function start(trustManagerHeader: boolean): Promise<{ scene: Scene; stop: () => Promise<void> }> {
+async function start(isTrusted: boolean): Promise<{ scene: Scene; stop: () => Promise<void> }> {
   const managers = JSON.stringify([{ name: SPLIT, disaggregateWhen: CONDITION }]);
   const deployment = await startDeployment({
     ...{ connector: 'nixl', manager: SPLIT },
     settings: {
       BATON_COORDINATION_MANAGERS: managers,
-      BATON_COORDINATION_TRUST_MANAGER_HEADER: String(trustManagerHeader),
+      BATON_SECURITY_KEYLESS: isTrusted ? 'peer' : 'client',
     },
   });
   return { scene: new Scene({ ...deployment, prefills: [deployment.prefill] }), stop: () => deployment.stop() };

@@ -22,19 +22,20 @@ interface Seen {
 const words = (status: number): Seen => ({ status, reason: 'client_error' });
 const refused: Seen = { status: 502, reason: 'upstream_error', code: 'remote_refused' };
 const failed: Seen = { status: 502, reason: 'upstream_error', code: 'remote_failed' };
+const unsupported: Seen = { status: 501, reason: 'server_error', code: 'not_supported' };
 const busy: Seen = { status: 503, reason: 'upstream_error', code: 'remote_busy' };
 
 /** By the status and whether its body can be read. A prefill that is retried is in `retries.e2e-spec.ts`. */
 const ROWS: readonly { status: number; readable: Seen; unreadable: Seen; onlyDecode?: true }[] = [
-  { status: 400, readable: words(400), unreadable: refused },
+  { status: 400, readable: words(400), unreadable: { ...words(400), code: 'remote_refused' } },
   // The key is not the client's.
   { status: 401, readable: refused, unreadable: refused },
   { status: 403, readable: refused, unreadable: refused },
   { status: 404, readable: words(404), unreadable: refused },
-  { status: 422, readable: words(422), unreadable: refused },
+  { status: 422, readable: words(422), unreadable: { ...words(422), code: 'remote_refused' } },
   { status: 429, readable: busy, unreadable: busy },
   { status: 500, readable: failed, unreadable: failed },
-  { status: 501, readable: failed, unreadable: failed },
+  { status: 501, readable: unsupported, unreadable: unsupported },
   { status: 502, readable: failed, unreadable: failed, onlyDecode: true },
   { status: 503, readable: busy, unreadable: busy, onlyDecode: true },
   { status: 504, readable: failed, unreadable: failed, onlyDecode: true },

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { CoordinationModule, HandoffLedger, InFlight } from '@baton/coordination';
+import { Callers, CoordinationModule, HandoffLedger, InFlight } from '@baton/coordination';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test } from '@nestjs/testing';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { eventually } from '../support/eventually.js';
-import { seen, ShoutPipe, StoryController, WordGuard } from './story.controller.js';
+import { seen, ShoutPipe, StoryCallers, StoryController, WordGuard } from './story.controller.js';
 
 /** What the stand-in for a decode instance saw, and how it answers. */
 interface DecodeStandIn {
@@ -50,7 +50,11 @@ describe('an application of a team of its own', () => {
 
     const module = await Test.createTestingModule({
       imports: [
-        CoordinationModule.forRoot({ connector: 'embedded', decode: { endpoints: [`http://127.0.0.1:${port}`] } }),
+        CoordinationModule.forRoot({
+          connector: 'embedded',
+          decode: { endpoints: [`http://127.0.0.1:${port}`] },
+          providers: [{ provide: Callers, useClass: StoryCallers }],
+        }),
       ],
       controllers: [StoryController],
       providers: [WordGuard, ShoutPipe],
@@ -74,10 +78,10 @@ describe('an application of a team of its own', () => {
     delete process.env['STORY_SIDE_CHANNEL_PORT'];
   });
 
-  const tell = (body: object, init: { word?: string; signal?: AbortSignal } = {}): Promise<Response> =>
+  const tell = (body: object, init: { word?: string; friend?: string; signal?: AbortSignal } = {}): Promise<Response> =>
     fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', 'x-word': init.word ?? 'baton' },
+      headers: { 'content-type': 'application/json', 'x-word': init.word ?? 'baton', 'x-friend': init.friend ?? '' },
       body: JSON.stringify(body),
       signal: init.signal ?? null,
     });
@@ -115,11 +119,24 @@ describe('an application of a team of its own', () => {
   it('runs a leg of somebody else in its own handler', async () => {
     const abort = new AbortController();
     const body = { prompt: 'a', max_tokens: 5, stream: true, kv_transfer_params: { do_remote_prefill: true } };
-    const response = await tell(body, { signal: abort.signal });
+    const response = await tell(body, { friend: 'yes', signal: abort.signal });
     expect(response.headers.get('x-baton-manager')).toBe('local');
     expect(decode.bodies).toHaveLength(0);
     abort.abort();
     await eventually('the handler stopped', () => seen.running === 0, 500);
+  });
+
+  it('takes no leg from a client', async () => {
+    decode.answer = (write, end) => {
+      write('{"choices":[{"index":0,"text":"once","finish_reason":"stop"}]}');
+      write('[DONE]');
+      end();
+    };
+    const forged = { do_remote_prefill: true, remote_request_id: 'forged' };
+    const response = await tell({ prompt: 'a', max_tokens: 5, stream: true, kv_transfer_params: forged });
+    expect(response.headers.get('x-baton-manager')).toBe('prefill-local-decode-remote');
+    await response.text();
+    expect(decode.bodies).toMatchObject([{ kv_transfer_params: { remote_request_id: 'story-1' } }]);
   });
 
   it('cleans up when the client leaves in the decode leg, before its first part', async () => {

@@ -1,5 +1,13 @@
-import { Disaggregated, InferenceAnswer, Leg } from '@baton/coordination';
-import { bytesPart, SSE_DONE, sseEvent, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import { Callers, Disaggregated, InferenceAnswer, Leg } from '@baton/coordination';
+import {
+  ANONYMOUS,
+  bytesPart,
+  SSE_DONE,
+  sseEvent,
+  type Caller,
+  type InferenceRequest,
+  type ResponsePart,
+} from '@baton/inference';
 import {
   Body,
   Controller,
@@ -35,6 +43,14 @@ export class WordGuard implements CanActivate {
     const { headers } = context.switchToHttp().getRequest<FastifyRequest>();
     if (headers['x-word'] !== 'baton') throw new UnauthorizedException();
     return true;
+  }
+}
+
+/** Knows its friends, whose legs count. */
+@Injectable()
+export class StoryCallers extends Callers {
+  override callerOf({ headers }: FastifyRequest): Caller {
+    return headers['x-friend'] === 'yes' ? { trust: 'peer', label: 'friend' } : ANONYMOUS;
   }
 }
 

@@ -3,6 +3,12 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../apps/instance/dist/main.js', import.meta.url));
+/** Set by the negative controls of the fault suite: what its instances must not do any more. */
+const SABOTAGE =
+  process.env['FAULTS_SABOTAGE'] === undefined ? [] : [new URL('../faults/support/sabotage.mjs', import.meta.url)];
+
+/** Tests send legs as other instances do, without a key, unless keys are what they are about. */
+const DEFAULTS = { BATON_SERVER_PORT: '0', BATON_LOG_LEVEL: 'warn', BATON_SECURITY_KEYLESS: 'peer' };
 
 /** An instance of Baton in a process of its own, on ports that the system chose. */
 export class InstanceProcess {
@@ -15,12 +21,20 @@ export class InstanceProcess {
     readonly kvPort: number | undefined,
   ) {}
 
-  /** Starts an instance with `BATON_*` settings (and a configuration file); resolves when it listens. */
-  static async start(settings: Readonly<Record<string, string>>, file?: string): Promise<InstanceProcess> {
+  /**
+   * Starts an instance with `BATON_*` settings (and a configuration file); resolves when it listens.
+   *
+   * @param preloads modules that are imported before the instance's own.
+   */
+  static async start(
+    settings: Readonly<Record<string, string>>,
+    file?: string,
+    preloads: readonly URL[] = [],
+  ): Promise<InstanceProcess> {
     const inherited = Object.entries(process.env).filter(([name]) => !/^(BATON_|NODE_OPTIONS|JEST_)/.test(name));
     const child = fork(MAIN, file === undefined ? [] : ['--config', file], {
-      env: { ...Object.fromEntries(inherited), BATON_SERVER_PORT: '0', BATON_LOG_LEVEL: 'warn', ...settings },
-      execArgv: [],
+      env: { ...Object.fromEntries(inherited), ...DEFAULTS, ...settings },
+      execArgv: [...SABOTAGE, ...preloads].flatMap(({ href }) => ['--import', href]),
       silent: true,
     });
     const output: string[] = [];

@@ -14,15 +14,21 @@ export class RawPost {
     socket.on('error', () => undefined);
   }
 
-  static async send(url: string, path: string, body: unknown): Promise<RawPost> {
+  static async send(
+    url: string,
+    path: string,
+    body: unknown,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<RawPost> {
     const { hostname, port } = new URL(url);
     const socket = connect({ host: hostname, port: Number(port) });
     const post = new RawPost(socket);
     await once(socket, 'connect');
     const json = JSON.stringify(body);
+    const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(
       `POST ${path} HTTP/1.1\r\nhost: ${hostname}:${port}\r\ncontent-type: application/json\r\n` +
-        `content-length: ${Buffer.byteLength(json)}\r\n\r\n${json}`,
+        `${more.join('')}content-length: ${Buffer.byteLength(json)}\r\n\r\n${json}`,
     );
     return post;
   }

@@ -49,7 +49,7 @@ export class SimulatorProcess {
   }
 
   /** `GET /sim/...`. */
-  async get(path: 'ledger' | 'requests' | 'state' | 'faults'): Promise<Json> {
+  async get(path: 'ledger' | 'kv' | 'requests' | 'state' | 'faults'): Promise<Json> {
     return (await (await fetch(`${this.url}/sim/${path}`)).json()) as Json;
   }
 
@@ -63,9 +63,9 @@ export class SimulatorProcess {
     if (!response.ok) throw new Error(`The simulator refused these faults: ${await response.text()}`);
   }
 
-  /** Forgets the requests it has seen. */
+  /** Forgets the requests it has seen, and the caches that were freed. */
   async forget(): Promise<void> {
-    await fetch(`${this.url}/sim/requests`, { method: 'DELETE' });
+    await Promise.all(['requests', 'kv'].map((what) => fetch(`${this.url}/sim/${what}`, { method: 'DELETE' })));
   }
 
   async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {

@@ -85,7 +85,9 @@ async function runCase(each: FaultCase): Promise<void> {
   }
   const result: FaultResult = {
     ...{ id: each.id, title: each.title, runs, injected, failures, seed },
-    figures: Object.fromEntries([...figures].map(([name, { value, unit }]) => [name, `${round(value)} ${unit}`.trim()])),
+    figures: Object.fromEntries(
+      [...figures].map(([name, { value, unit }]) => [name, `${round(value)} ${unit}`.trim()]),
+    ),
     seconds: round((performance.now() - start) / 1_000),
   };
   if (RESULTS !== undefined) appendFileSync(RESULTS, `${JSON.stringify({ ...result, failed })}\n`);

@@ -1,0 +1,76 @@
+import { readdir, readFile } from 'node:fs/promises';
+import type { InstanceProcess } from '../../support/instance-process.js';
+import { slopeOf, type Point } from './slope.js';
+
+const MEGABYTE = 1024 * 1024;
+const PAGE_BYTES = 4_096;
+
+export const WATCHED = ['rss', 'heap', 'fds', 'timers', 'in flight', 'handoffs', 'waiting', 'temp files'] as const;
+export type Watched = (typeof WATCHED)[number];
+
+/** Of what is held per request, the slopes say nothing; its end does. */
+export const SLOPES: readonly { readonly what: Watched; readonly unit: string; readonly most: number }[] = [
+  { what: 'rss', unit: 'MB/min', most: 0.1 },
+  { what: 'heap', unit: 'MB/min', most: 0.1 },
+  { what: 'fds', unit: '/min', most: 0.05 },
+  { what: 'timers', unit: '/min', most: 0.05 },
+];
+
+/** One look at a process. */
+export interface Sample extends Readonly<Record<Watched, number>> {
+  readonly minute: number;
+}
+
+/** What an instance has and holds, looked at again and again. */
+export class Watch {
+  readonly samples: Sample[] = [];
+
+  constructor(
+    readonly name: string,
+    readonly instance: InstanceProcess,
+    readonly hasEngine: boolean,
+  ) {}
+
+  async look(minute: number): Promise<Sample> {
+    const { pid } = this.instance;
+    const [metric, statm, fds] = await Promise.all([
+      this.instance.metrics(),
+      readFile(`/proc/${pid}/statm`, 'utf8'),
+      readdir(`/proc/${pid}/fd`),
+    ]);
+    const sample: Sample = {
+      minute,
+      rss: (Number(statm.split(' ')[1]) * PAGE_BYTES) / MEGABYTE,
+      heap: metric('baton_nodejs_heap_size_used_bytes') / MEGABYTE,
+      fds: fds.length,
+      timers: metric('baton_nodejs_active_resources', { type: 'Timeout' }),
+      'in flight': metric('baton_inflight_requests'),
+      handoffs: metric('baton_handoffs_open'),
+      waiting: this.hasEngine ? metric('baton_engine_waiting_requests') : 0,
+      'temp files': this.hasEngine ? metric('baton_engine_temp_files') : 0,
+    };
+    this.samples.push(sample);
+    return sample;
+  }
+
+  /** Over the last three quarters: what comes before is warming up. */
+  slope(what: Watched): number {
+    const last = this.samples.at(-1)?.minute ?? 0;
+    const late = this.samples.filter(({ minute }) => minute >= last / 4);
+    // The heap goes up and down with the collector: its lows are what is held.
+    const points = late.map((sample): Point => ({ minute: sample.minute, value: sample[what] }));
+    return slopeOf(what === 'heap' ? lows(points) : points);
+  }
+}
+
+const LOW_OF = 6;
+
+function lows(points: readonly Point[]): Point[] {
+  const found: Point[] = [];
+  for (let from = 0; from < points.length; from += LOW_OF) {
+    const [first, ...others] = points.slice(from, from + LOW_OF);
+    if (first === undefined) continue;
+    found.push(others.reduce((low, point) => (point.value < low.value ? point : low), first));
+  }
+  return found;
+}
