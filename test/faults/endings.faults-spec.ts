@@ -37,7 +37,7 @@ const ENDINGS: readonly Ending[] = [
   midStream({ kind: 'reset', afterTokens: 3 }, 'remote_reset', 'upstream_error'),
   midStream({ kind: 'no_finish_reason' }, 'upstream_incomplete'),
   midStream({ kind: 'abort_terminal', afterTokens: 2 }, 'upstream_aborted'),
-  midStream({ kind: 'hang', at: 'token', afterTokens: 3 }, 'remote_timeout', 'upstream_error'),
+  midStream({ kind: 'hang', at: 'token', afterTokens: 3 }, 'remote_timeout', 'timeout_between_tokens'),
   { fault: { kind: 'done_only' }, code: 'upstream_incomplete', reason: 'upstream_incomplete', status: 502 },
   { fault: { kind: 'http_status', status: 500 }, code: 'remote_failed', reason: 'upstream_error', status: 502 },
 ];

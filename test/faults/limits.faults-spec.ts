@@ -41,10 +41,10 @@ afterAll(() => Promise.all([bounded.stop(), plain.stop()]));
 
 /** Watches how many legs run at once on the Ds, until told to stop. */
 function mostRunning({ decodes }: Rig): () => Promise<number> {
-  let isOver = false;
+  const over = new AbortController();
   const watching = (async () => {
     let most = 0;
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const states = await Promise.all(decodes.map((decode) => decode.get('state')));
       for (const { running, waiting } of states) most = Math.max(most, Number(running) + Number(waiting));
       await sleep(20);
@@ -52,7 +52,7 @@ function mostRunning({ decodes }: Rig): () => Promise<number> {
     return most;
   })();
   return () => {
-    isOver = true;
+    over.abort();
     return watching;
   };
 }
@@ -62,9 +62,11 @@ const exhausted: FaultCase = {
   title: 'a pool with room for 10 has 200 clients: a bounded queue, early refusals, and fair between keys',
   runs: { scaled: 100, full: 2_000 },
   run: async (trial) => {
-    const { instance, watched } = bounded;
+    const { instance, decodes, watched } = bounded;
     const baseline = await baselineOf(watched);
     const until = performance.now() + (trial.isFull ? 30_000 : 3_000);
+    // So slow that its places are what there is too little of, whatever the machine can do.
+    await Promise.all(decodes.map((decode) => decode.misbehave([{ kind: 'slow', at: 'head', ms: 300 }])));
     const running = mostRunning(bounded);
     const served = new Map(KEYS.map(({ label }) => [label, 0]));
     let refused = 0;
@@ -83,6 +85,7 @@ const exhausted: FaultCase = {
     };
     await Promise.all(Array.from({ length: 200 }, (_, index) => client(index)));
     trial.injected(refused);
+    await Promise.all(decodes.map((decode) => decode.misbehave([])));
     const most = await running();
     trial.worst('legs on one D', most, '');
     if (most > MOST_LEGS) trial.failed(`${most} legs on one D`);
@@ -196,7 +199,7 @@ const storm: FaultCase = {
     }
     const answers = await Promise.all(asked);
     const tookSeconds = (performance.now() - start) / 1_000;
-    trial.injected(answers.filter(({ status }) => status === 503).length);
+    trial.injected(answers.filter(({ code }) => code === 'remote_busy').length);
     const made = (await retries()) - before;
     trial.worst('retries for a request', made / answers.length, '');
     if (made > 0.2 * answers.length + 10 * (tookSeconds + 1)) trial.failed(`${made} retries`);

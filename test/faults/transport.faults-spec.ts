@@ -176,7 +176,7 @@ const oneIdForAll: FaultCase = {
       const heard = await client.complete(promptOf(index % 100), { stream: index % 3 > 0, headers });
       trial.injected();
       if (heard.said !== right[index % 100])
-        trial.failed(`${index}: ${heard.status} ${String(heard.code)} ${heard.said}`);
+        trial.failed(`${index}: ${heard.status} ${String(heard.code)} ${heard.said}, not ${right[index % 100]}`);
     });
     await client.close();
     checkOneLegEach(trial, await recordsOf(prefill), 'P', runs);

@@ -11,8 +11,8 @@ import { post } from './send.js';
 
 /** No answer within this time is a hang. */
 const HANG_MS = 5_000;
-/** Statuses from 500 on that are declared: of what an upstream did, or what the engine cannot do. */
-const DECLARED = new Set([501, 502, 503, 504]);
+/** Statuses from 500 on that are declared: of what an upstream did, what the engine cannot do, or a circle of instances. */
+const DECLARED = new Set([501, 502, 503, 504, 508]);
 const AT_ONCE = 20;
 
 const PATHS = [

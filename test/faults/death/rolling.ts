@@ -3,7 +3,7 @@ import type { InstanceProcess } from '../../support/instance-process.js';
 import type { Pool } from '../content/pool.js';
 import { ask, type Judged } from '../content/verdict.js';
 import type { Trial } from '../support/fault-case.js';
-import { ofRole, startBeside, startCoordinatorOf, story } from './rig.js';
+import { LEASE_MS, ofRole, startBeside, startCoordinatorOf, story } from './rig.js';
 
 /** Of all requests. */
 const MOST_FAILED = 0.001;
@@ -34,6 +34,8 @@ export async function rollingRestart(trial: Trial, pool: Pool): Promise<void> {
     ofRole(pool, 'decode').map((member, index) => start(`B${index}`, (port) => startBeside(member, at(port)))),
   );
   const routes = {
+    // Else it takes the lease of 30 s that engines have, and sends D what P has let go.
+    BATON_COORDINATION_LEASE_MS: String(LEASE_MS),
     BATON_COORDINATION_DECODE_DIALECT: 'openai',
     BATON_COORDINATION_DECODE_ENDPOINTS: decodes.map(({ process }) => process.url).join(','),
   };

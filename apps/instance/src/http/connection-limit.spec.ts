@@ -8,7 +8,7 @@ describe('ConnectionLimit', () => {
   it('is what the configuration says, or what the open files allow', () => {
     expect(ConnectionLimit.ofProcess(100, Infinity).most).toBe(100);
     expect(ConnectionLimit.ofProcess(100, 1_024).most).toBe(100);
-    expect(ConnectionLimit.ofProcess(16_384, 256).most).toBe(102);
+    expect(ConnectionLimit.ofProcess(16_384, 256).most).toBe(64);
     expect(ConnectionLimit.ofProcess(16_384, 1).most).toBe(1);
   });
 

@@ -5,8 +5,8 @@ import type { Socket } from 'node:net';
 /** Connections above the limit, for health checks and refusals: each is short. */
 const SPARE_CONNECTIONS = 32;
 const SPARE_LIFETIME_MS = 2_000;
-/** Of the files that the process may open; the others are for calls to engines, for KV, and for the process itself. */
-const SHARE_FOR_CLIENTS = 0.4;
+/** Of the files that the process may open. Each request may hold two more, to P and to D, and idle ones are kept for a while. */
+const SHARE_FOR_CLIENTS = 0.25;
 
 /**
  * Bounds the connections of clients. Some more are taken for a moment, so that health is told and requests are refused with a

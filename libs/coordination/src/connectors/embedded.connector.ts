@@ -133,7 +133,10 @@ export class EmbeddedKvConnector implements KvConnector {
       map(({ connectors }) =>
         Array.isArray(connectors) && connectors.includes('embedded')
           ? undefined
-          : mismatchAt(endpoint, `it takes ${Array.isArray(connectors) ? connectors.join(', ') || 'none' : 'none'}`),
+          : mismatchAt(
+              endpoint,
+              `it takes ${Array.isArray(connectors) ? connectors.join(', ').slice(0, 128) || 'none' : 'none'}`,
+            ),
       ),
       catchError((error: unknown) => {
         if (!(error instanceof InferenceError) || error instanceof RemoteUnavailableError) throw error;

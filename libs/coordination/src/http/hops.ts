@@ -1,16 +1,17 @@
-import { HOPS_HEADER, InferenceError, isTrusted, type Caller } from '@baton/inference';
+import { HOPS_HEADER, InferenceError } from '@baton/inference';
 import type { IncomingHttpHeaders } from 'node:http';
 
 /** Through a load balancer, a coordinator and two instances: no deployment of the field needs more. */
 const MOST_HOPS = 4;
 
 /**
- * How many instances a request has come through. Only trusted callers are believed; 0 for others, and for what is no number.
+ * How many instances a request has come through; 0 for what is no number. Everybody is believed: instances that send to each
+ * other without keys are clients to each other, and a client that lies has only its own request refused.
  *
  * @throws InferenceError 508 `loop_detected` when there were more than four: two instances send requests to each other.
  */
-export function hopsOf(headers: IncomingHttpHeaders, caller: Caller): number {
-  const value = isTrusted(caller) ? headers[HOPS_HEADER] : undefined;
+export function hopsOf(headers: IncomingHttpHeaders): number {
+  const value = headers[HOPS_HEADER];
   if (typeof value !== 'string' || !/^\d{1,9}$/.test(value)) return 0;
   const hops = Number(value);
   if (hops <= MOST_HOPS) return hops;

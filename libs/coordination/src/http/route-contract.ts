@@ -82,7 +82,7 @@ export function toInferenceRequest(
     id: clientRequestId(reply.getHeader(REQUEST_ID_HEADER) ?? http.headers[REQUEST_ID_HEADER]),
     caller,
     deadlineMs: deadlineOf(http.headers, totalTimeoutMs),
-    hops: hopsOf(http.headers, caller),
+    hops: hopsOf(http.headers),
     headers: accompanyingHeaders(http.headers),
     clientHeaders: readableHeaders(http.headers),
     isLeg: http.headers[LEG_HEADER] !== undefined,

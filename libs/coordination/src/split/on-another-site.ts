@@ -13,7 +13,7 @@ export interface RetryRules {
 }
 
 const MAX_TRIES = 3;
-/** Where there is no other site, the same one gets time to recover. */
+/** Where there is no other site, the same one gets time to recover: half of it to one and a half, so that waves do not meet. */
 const SAME_SITE_DELAY_MS = 100;
 
 /**
@@ -61,7 +61,7 @@ function pickAnother(
     catchError((error: unknown) => {
       if (!(error instanceof RemoteUnavailableError) || error.reason !== 'no_endpoint') throw error;
       return of(undefined).pipe(
-        delay(SAME_SITE_DELAY_MS),
+        delay(SAME_SITE_DELAY_MS * (0.5 + Math.random())),
         switchMap(() => source.pick(request)),
       );
     }),

@@ -81,6 +81,8 @@ export class RemoteClient {
       // Shorter than any server of the field keeps an idle connection (uvicorn: 5 s), so that no request meets
       // a connection that is being closed.
       keepAliveTimeout: 4_000,
+      // Nor longer when a server says that it would wait: idle sockets are worth little, and each costs both sides one.
+      keepAliveMaxTimeout: 4_000,
       // A connection under load would never be looked up again: an endpoint that has moved is found after this long.
       clientTtl: 10_000,
       pipelining: 1,
@@ -130,6 +132,7 @@ export class RemoteClient {
     const { origin, name, apiKey } = endpoint;
     return sendCall(this.#agent, {
       ...request,
+      secret: apiKey,
       origin,
       name,
       headers: apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` },

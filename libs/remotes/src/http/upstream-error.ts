@@ -19,7 +19,7 @@ export function lateError(endpoint: string, late: LateTimer): RemoteUnavailableE
 
 const CONNECT_CODES = new Set([
   ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'],
-  'ERR_ADDRESS_NOT_ALLOWED',
+  ...['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ERR_ADDRESS_NOT_ALLOWED'],
 ]);
 
 /** Statuses that say something about the request itself: the client may see the upstream's own words. */
@@ -37,10 +37,12 @@ const LONGEST_MESSAGE = 2_048;
 /**
  * What an upstream status other than 2xx means. A redirect is never followed. Words that are not in the error shape of the
  * field (a page of a gateway, a stack trace) stay in the cause.
+ *
+ * @param secret the key that the call was made with: some servers repeat what they were sent.
  */
-export function statusError(endpoint: string, status: number, body: Buffer): InferenceError {
-  const said = body.length > MOST_READ_BYTES ? undefined : readErrorBody(answerJson(body));
-  const words = said?.message ?? body.toString('utf8', 0, 1_024);
+export function statusError(endpoint: string, status: number, body: Buffer, secret?: string): InferenceError {
+  const said = body.length > MOST_READ_BYTES ? undefined : readErrorBody(answerJson(withoutSecret(body, secret)));
+  const words = said?.message ?? withoutSecret(body, secret).toString('utf8', 0, 1_024);
   const cause = new Error(`HTTP ${status} from ${endpoint}: ${words.slice(0, 256)}`);
   if (CLIENT_FAULTS.has(status) && said !== undefined) {
     return new InferenceError(said.message.slice(0, LONGEST_MESSAGE), { status, ...said, cause });
@@ -56,4 +58,9 @@ export function statusError(endpoint: string, status: number, body: Buffer): Inf
   if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause, status);
   if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause, status);
   return upstreamError('remote_refused', `The remote instance refused the leg (HTTP ${status}).`);
+}
+
+function withoutSecret(body: Buffer, secret: string | undefined): Buffer {
+  if (secret === undefined || !body.includes(secret)) return body;
+  return Buffer.from(body.toString().replaceAll(secret, '***'));
 }
