@@ -15,6 +15,8 @@ import { RemoteUnavailableError } from './remote-unavailable.error.js';
 export interface PickOptions {
   /** Not these: they have just failed, or are taken by the other leg. */
   readonly except?: ReadonlySet<Endpoint>;
+  /** It frees what others hold, so that it neither waits nor keeps to `maxInFlight`. */
+  readonly isUrgent?: boolean;
 }
 
 /** How much is sent to the endpoints of a pool. */
@@ -91,15 +93,15 @@ export class RemotePool {
    *
    * Fails with a `RemoteUnavailableError`: `no_endpoint`, or `busy` of the endpoint `none` when too many wait, or for too long.
    */
-  pick(request: InferenceRequest, { except }: PickOptions = {}): Observable<LegSite> {
+  pick(request: InferenceRequest, { except, isUrgent = false }: PickOptions = {}): Observable<LegSite> {
     return defer(() => {
       const loads = except?.size ? this.#loads.filter(({ endpoint }) => !except.has(endpoint)) : this.#loads;
       if (loads.length === 0) throw new RemoteUnavailableError('none', 'no_endpoint');
-      return this.#take(request, loads);
+      return this.#take(request, loads, isUrgent);
     });
   }
 
-  #take(request: InferenceRequest, loads: readonly EndpointLoad[]): Observable<LegSite> {
+  #take(request: InferenceRequest, loads: readonly EndpointLoad[], isUrgent: boolean): Observable<LegSite> {
     const { caller, deadlineMs } = request;
     return new Observable((subscriber) => {
       let asking = new Subscription();
@@ -110,12 +112,13 @@ export class RemotePool {
         subscriber.next({ endpoint: load.endpoint, run: (leg) => this.#run(load, leg) });
       };
       const choose = (): void => {
-        const offered = roomIn(loads);
+        const withRoom = roomIn(loads);
+        const offered = isUrgent && withRoom.length === 0 ? loads : withRoom;
         const take = (chosen: Endpoint): void => {
           const load = offered.find(({ endpoint }) => endpoint === chosen);
           if (load === undefined) error(new Error(`The picker chose ${chosen.name}, which it was not offered.`));
           // A picker that took its time chose among those that had room before.
-          else if (load.hasRoom) hold(load);
+          else if (load.hasRoom || isUrgent) hold(load);
           else wait();
         };
         const endpoints = offered.map(({ endpoint }) => endpoint);
@@ -131,7 +134,8 @@ export class RemotePool {
         asking.unsubscribe();
         place?.unsubscribe();
       });
-      wait();
+      if (isUrgent) choose();
+      else wait();
     });
   }
 

@@ -16,7 +16,7 @@ import type { CoordinationObserver } from '../observer.js';
 import type { HandoffAddresses } from '../trust/handoff-addresses.js';
 import { onAnotherSite, type RetryRules } from './on-another-site.js';
 import type { PrefillPace } from './prefill-pace.js';
-import type { SplitSites } from './split-sites.js';
+import type { SiteSource, SplitSites } from './split-sites.js';
 
 /** What the steps of one split request share. */
 export interface SplitContext {
@@ -85,6 +85,12 @@ export function releaseMeans(context: SplitContext, prefill?: LegSite): ReleaseM
   return {
     request,
     ...(prefill === undefined ? {} : { prefill }),
-    decode: (leg) => onAnotherSite(sites.decode, leg, rules, (site) => site.run({ ...leg, id: legId(leg.key) })),
+    decode: (leg) =>
+      onAnotherSite(urgent(sites.decode), leg, rules, (site) => site.run({ ...leg, id: legId(leg.key) })),
   };
 }
+
+/** Where every instance is busy, KV that is held for nobody is what must not wait. */
+const urgent = (source: SiteSource): SiteSource => ({
+  pick: (request, options) => source.pick(request, { ...options, isUrgent: true }),
+});

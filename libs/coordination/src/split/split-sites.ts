@@ -1,11 +1,11 @@
 import type { InferenceRequest, ResponsePart } from '@baton/inference';
-import type { Endpoint, LegSite } from '@baton/remotes';
+import type { LegSite, PickOptions } from '@baton/remotes';
 import type { Observable } from 'rxjs';
 
 /** Where a leg can run: the instances of a pool, or this instance. */
 export interface SiteSource {
-  /** A resource: one site, held until unsubscribed. Chosen on subscription. `except` have failed for this request. */
-  pick(request: InferenceRequest, options?: { readonly except?: ReadonlySet<Endpoint> }): Observable<LegSite>;
+  /** A resource: one site, held until unsubscribed. Chosen on subscription. */
+  pick(request: InferenceRequest, options?: PickOptions): Observable<LegSite>;
 }
 
 /** What a manager decides: where the legs of a request run. */
