@@ -7,7 +7,7 @@ import { RemoteClient } from '../http/remote-client.js';
 import type { LegSite } from '../leg-site.js';
 import type { EndpointPicker } from '../pickers/endpoint-picker.js';
 import { StaticEndpointPicker } from '../pickers/static.picker.js';
-import { RemotePool, type RemotePoolOptions } from '../remote-pool.js';
+import { RemotePool, type PickOptions, type RemotePoolOptions } from '../remote-pool.js';
 import { RemoteUnavailableError } from '../remote-unavailable.error.js';
 
 const client = new RemoteClient();
@@ -27,7 +27,7 @@ interface Pick {
   readonly subscription: Subscription;
 }
 
-function pick(from: RemotePool, label = 'a', options: { except?: Set<Endpoint>; deadlineMs?: number } = {}): Pick {
+function pick(from: RemotePool, label = 'a', options: PickOptions & { deadlineMs?: number } = {}): Pick {
   const outcome: { label: string; site?: LegSite; error?: unknown } = { label };
   const subscription = from.pick(of(label, options.deadlineMs), options).subscribe({
     next: (site) => (outcome.site = site),
@@ -58,6 +58,20 @@ describe('a pool with limits', () => {
     expect(late.site?.endpoint?.name).toBe('d:2');
     expect(inFlight(remotes)).toEqual([2, 2]);
     expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('lets pass what frees what others hold, and lets in nobody else for it', () => {
+    const remotes = pool(1, { maxInFlight: 1, maxWaiting: 1 });
+    const [held, waiting] = [pick(remotes), pick(remotes)];
+    const urgent = pick(remotes, 'a', { isUrgent: true });
+    expect(urgent.site?.endpoint?.name).toBe('d:1');
+    expect(inFlight(remotes)).toEqual([2]);
+    urgent.subscription.unsubscribe();
+    expect({ inFlight: inFlight(remotes), waiting: waiting.site }).toEqual({ inFlight: [1], waiting: undefined });
+    held.subscription.unsubscribe();
+    expect(waiting.site?.endpoint?.name).toBe('d:1');
+    waiting.subscription.unsubscribe();
+    expect(inFlight(remotes)).toEqual([0]);
   });
 
   it('is fair between callers', () => {
