@@ -85,6 +85,8 @@ export interface LocalOptions {
    * names others than `kvPeers` and KV addresses of endpoints is refused with a 403.
    */
   readonly checksAddresses?: boolean;
+  /** Key for the side channel of the engine in this process. */
+  readonly kvApiKey?: string;
   /** The engine server behind the handlers, for connectors that have to name it on the wire. */
   readonly endpoint?: EndpointOptions;
 }

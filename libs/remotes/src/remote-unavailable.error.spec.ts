@@ -20,4 +20,18 @@ describe('RemoteUnavailableError', () => {
     expect(error.isRetryable).toBe(isRetryable);
     expect(error.upstreamStatus).toBe(status);
   });
+
+  it.each([
+    ['connect', undefined, undefined, true],
+    ['reset', undefined, undefined, false],
+    ['busy', undefined, undefined, false],
+    ['busy', 503, 'shutting_down', true],
+    ['busy', 503, 'drain_timeout', false],
+    ['busy', 503, undefined, false],
+    ['busy', 429, 'shutting_down', false],
+    ['failed', 502, 'shutting_down', false],
+  ] as const)('%s, HTTP %s %s: untouched is %s', (reason, status, code, isUntouched) => {
+    const error = new RemoteUnavailableError('d:1', reason, undefined, status, undefined, code);
+    expect(error.isUntouched).toBe(isUntouched);
+  });
 });

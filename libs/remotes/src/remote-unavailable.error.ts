@@ -18,6 +18,8 @@ export class RemoteUnavailableError extends InferenceError {
     readonly upstreamStatus?: number,
     /** What took too long, if something did. */
     readonly timer?: LateTimer,
+    /** The code of the error that the remote answered with, if it said one. */
+    readonly upstreamCode?: string,
   ) {
     const status = reason === 'timeout' ? 504 : reason === 'busy' || reason === 'no_endpoint' ? 503 : 502;
     super((timer && LATE_MESSAGES[timer]) ?? MESSAGES[reason], {
@@ -37,10 +39,22 @@ export class RemoteUnavailableError extends InferenceError {
     if (this.upstreamStatus === undefined) return this.reason === 'connect';
     return RETRYABLE_STATUSES.has(this.upstreamStatus);
   }
+
+  /**
+   * Whether the remote did not even look at the leg: it was not reached, or it is an instance that is about to stop. All
+   * else that a remote says may come after it has taken the KV of a handoff, or freed it.
+   */
+  get isUntouched(): boolean {
+    if (this.upstreamStatus === undefined) return this.reason === 'connect';
+    return this.upstreamStatus === 503 && this.upstreamCode === NOT_ACCEPTED_CODE;
+  }
 }
 
 /** What a gateway says of an engine that it did not reach, and an engine of a queue that is full. */
 const RETRYABLE_STATUSES = new Set([502, 503, 504]);
+
+/** What an instance says to requests that come while it is stopping, and to no others. */
+const NOT_ACCEPTED_CODE = 'shutting_down';
 
 /** Balancers take it as a reason to try another instance. */
 const RETRY_AFTER_SECONDS = 1;

@@ -1,6 +1,7 @@
 import type { CoordinationOptions } from '@baton/coordination';
 import { endpointsOf } from '../config/endpoint-list.js';
 import type { InstanceConfig } from '../config/instance-config.js';
+import { OWN_KEY } from '../security/own-key.js';
 import { engineEndpoint } from './engine-endpoint.js';
 
 /** What coordination needs to know of the configuration. */
@@ -18,6 +19,7 @@ export function coordinationOptions(config: InstanceConfig): CoordinationOptions
     ...(leaseMs === 0 ? {} : { leaseMs }),
     local: {
       isAvailable: engine.kind !== 'none',
+      ...(engine.kind === 'embedded' ? { kvApiKey: OWN_KEY } : {}),
       // The embedded engine knows its own address as well.
       checksAddresses: engine.kind === 'embedded',
       ...(engine.kind === 'http' ? { endpoint: engineEndpoint(engine) } : {}),

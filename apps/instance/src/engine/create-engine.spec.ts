@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { lastValueFrom } from 'rxjs';
+import { OWN_KEY } from '../security/own-key.js';
 import { loadConfig } from '../config/load-config.js';
 import { coordinationOptions } from './coordination-options.js';
 import { createEngine } from './create-engine.js';
@@ -58,7 +59,7 @@ it('bounds the events of an HTTP engine as configured', async () => {
 describe('coordinationOptions', () => {
   it('says what runs the local legs, or that nothing does', () => {
     const local = (env: NodeJS.ProcessEnv) => coordinationOptions(loadConfig({ env })).local;
-    expect(local({})).toEqual({ isAvailable: true, checksAddresses: true });
+    expect(local({})).toEqual({ isAvailable: true, checksAddresses: true, kvApiKey: OWN_KEY });
     expect(local(none)).toEqual({ isAvailable: false, checksAddresses: false });
     expect(local(http)).toEqual({
       isAvailable: true,

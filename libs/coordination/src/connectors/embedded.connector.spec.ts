@@ -313,6 +313,9 @@ describe('release', () => {
     expect(keyFor('10.0.0.9', 7)).toBe('key-for-peers');
     expect(keyFor('10.0.0.7', 7)).toBe('key-of-p');
     expect(sideChannelOf({ remote_host: '10.0.0.9', remote_port: 8 }, site, channels)).toBeUndefined();
+    const own = { ...channels, ownApiKey: 'key-of-this-process' };
+    expect(sideChannelOf({ remote_host: '10.0.0.1', remote_port: 7 }, OWN_ENGINE, own)?.apiKey).toBe(own.ownApiKey);
+    expect(sideChannelOf({ remote_host: '10.0.0.9', remote_port: 7 }, site, own)?.apiKey).toBe('key-for-peers');
   });
 
   it('reads an address of IPv6 with and without brackets', () => {

@@ -73,9 +73,9 @@ export class EmbeddedKvConnector implements KvConnector {
 
   constructor(
     @Inject(REMOTE_CLIENT) private readonly client: RemoteClient,
-    @Inject(COORDINATION_OPTIONS) { kvPeers = [], kvApiKey }: CoordinationOptions,
+    @Inject(COORDINATION_OPTIONS) { kvPeers = [], kvApiKey, local }: CoordinationOptions,
   ) {
-    this.#sideChannels = { peers: new AddressList(kvPeers), apiKey: kvApiKey };
+    this.#sideChannels = { peers: new AddressList(kvPeers), apiKey: kvApiKey, ownApiKey: local?.kvApiKey };
   }
 
   prefillLeg(request: InferenceRequest): InferenceRequest {

@@ -7,6 +7,8 @@ export interface SideChannels {
   readonly peers: AddressList;
   /** Sent to those on the list only. */
   readonly apiKey?: string | undefined;
+  /** Sent to the engine of this process. */
+  readonly ownApiKey?: string | undefined;
 }
 
 /**
@@ -16,16 +18,16 @@ export interface SideChannels {
 export function sideChannelOf(
   { remote_host: remoteHost, remote_port: remotePort }: JsonObject,
   prefill: LegSite | undefined,
-  { peers, apiKey }: SideChannels,
+  { peers, apiKey, ownApiKey }: SideChannels,
 ): Endpoint | undefined {
   const [host, port] = [readHost(remoteHost), readPort(remotePort)];
   if (host === undefined || port === undefined) return undefined;
   const url = `http://${host}:${port}`;
-  if (peers.allows(host, port)) return parseEndpoint({ url, ...(apiKey ? { apiKey } : {}) });
-  if (prefill === undefined) return undefined;
-  const { endpoint } = prefill;
-  if (endpoint === undefined) return parseEndpoint({ url, ...(apiKey ? { apiKey } : {}) });
+  const { endpoint } = prefill ?? {};
+  if (prefill !== undefined && endpoint === undefined) return parseEndpoint({ url, apiKey: ownApiKey ?? apiKey ?? '' });
+  if (peers.allows(host, port)) return parseEndpoint({ url, apiKey: apiKey ?? '' });
+  if (endpoint === undefined) return undefined;
   if (new URL(endpoint.origin).hostname !== host) return undefined;
   // That host has the key of its endpoint already.
-  return parseEndpoint({ url, ...(endpoint.apiKey ? { apiKey: endpoint.apiKey } : {}) });
+  return parseEndpoint({ url, apiKey: endpoint.apiKey ?? '' });
 }

@@ -15,6 +15,7 @@ describe('endReason', () => {
     ['thrown text', 'server_error'],
     [undefined, 'server_error'],
     [coded(503, 'shutting_down'), 'drain'],
+    [coded(503, 'drain_timeout'), 'drain'],
     [coded(499, 'request_aborted'), 'aborted'],
     [coded(502, 'upstream_error_event'), 'upstream_error_event'],
     [coded(502, 'upstream_aborted'), 'upstream_aborted'],

@@ -25,6 +25,7 @@ const LATE: Readonly<Record<string, StreamEndReason | undefined>> = {
 /** Errors whose code says it better than their status. */
 const REASONS: ReadonlyMap<string | null, StreamEndReason> = new Map<string, StreamEndReason>([
   ['shutting_down', 'drain'],
+  ['drain_timeout', 'drain'],
   ['request_aborted', 'aborted'],
   ['deadline_exceeded', 'deadline'],
   ['upstream_error_event', 'upstream_error_event'],

@@ -146,7 +146,7 @@ describe('InFlight', () => {
       await jest.advanceTimersByTimeAsync(999);
       expect(errors).toEqual([]);
       await jest.advanceTimersByTimeAsync(1);
-      expect(errors).toEqual([expect.objectContaining({ status: 503, code: 'shutting_down' })]);
+      expect(errors).toEqual([expect.objectContaining({ status: 503, code: 'drain_timeout' })]);
       await drained;
       expect(inFlight.count).toBe(0);
     });

@@ -94,7 +94,7 @@ export class InFlight {
   async drain(timeoutMs: number): Promise<void> {
     this.refuseNew();
     if (await this.#isIdleWithin(timeoutMs)) return;
-    this.#drained.next(shuttingDown());
+    this.#drained.next(drainTimeout());
     await this.#isIdleWithin(ABORT_GRACE_MS);
   }
 
@@ -114,10 +114,19 @@ export class InFlight {
 /** For the error events to reach their clients. */
 const ABORT_GRACE_MS = 1_000;
 
+/** Said only of what was not begun: whoever sent it may send it to another instance. */
 function shuttingDown(): InferenceError {
   return new InferenceError('This instance is shutting down.', {
     status: 503,
     code: 'shutting_down',
+    retryAfterSeconds: 1,
+  });
+}
+
+function drainTimeout(): InferenceError {
+  return new InferenceError('This instance is shutting down and could not wait for the end of the answer.', {
+    status: 503,
+    code: 'drain_timeout',
     retryAfterSeconds: 1,
   });
 }

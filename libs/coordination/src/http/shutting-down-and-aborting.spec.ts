@@ -45,7 +45,7 @@ describe('shutting down', () => {
     const waiting = post(running, STREAM);
     await until(() => running.inFlight.count === 2);
     await running.inFlight.drain(20);
-    expect((await begun).text).toMatch(/^data: {"n":1}\n\ndata: {"error":.*"shutting_down".*}\n\ndata: \[DONE\]\n\n$/);
+    expect((await begun).text).toMatch(/^data: {"n":1}\n\ndata: {"error":.*"drain_timeout".*}\n\ndata: \[DONE\]\n\n$/);
     expect((await waiting).status).toBe(503);
     expect(script.ends.sort()).toEqual(['drain', 'drain']);
     expect(running.inFlight.count).toBe(0);

@@ -19,7 +19,7 @@ import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitConte
 export function concurrentSplit(context: SplitContext): Observable<ResponsePart> {
   const { request, connector, ledger, sites } = context;
   // P may have computed while a D that can be reached thought about its answer.
-  const decodeRules = retryRules(context, 'decode', ({ reason }) => reason === 'connect');
+  const decodeRules = retryRules(context, 'decode', (error) => error.isUntouched);
   const prefillRules = retryRules(context, 'prefill', (error) => error.isRetryable);
   return ledger.owe(connector, releaseMeans(context)).pipe(
     // Around both picks: a transfer that is finished for a client that has left still uses its instances.

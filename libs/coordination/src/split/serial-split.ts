@@ -137,7 +137,7 @@ function decode(
     });
   if (decoder !== undefined) return run(decoder);
   // A D that has said anything may have taken the KV, or freed it: a handoff is for one transfer.
-  const rules = retryRules(context, 'decode', ({ reason }) => reason === 'connect');
+  const rules = retryRules(context, 'decode', (error) => error.isUntouched);
   // Deferred: only now is the decode instance chosen.
   return onAnotherSite(sites.decode, request, rules, run);
 }

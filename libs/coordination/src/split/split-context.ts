@@ -81,7 +81,7 @@ export function retryRules(
 export function releaseMeans(context: SplitContext, prefill?: LegSite): ReleaseMeans {
   const { request, sites } = context;
   // One that was never reached has not taken the KV, which is for one transfer.
-  const rules = retryRules(context, 'decode', ({ reason }) => reason === 'connect');
+  const rules = retryRules(context, 'decode', (error) => error.isUntouched);
   return {
     request,
     ...(prefill === undefined ? {} : { prefill }),

@@ -307,6 +307,18 @@ describe('a serial split', () => {
     expect(settled.mock.calls.map(([how]) => how)).toEqual(['freed']);
   });
 
+  it('tries another D when the first is an instance that takes nothing more, since it is about to stop', () => {
+    const { log } = run();
+    answer(at(prefill.legs, 0), jsonPart(ANSWER));
+    const { at: name } = at(decode.legs, 0);
+    fail(at(decode.legs, 0), new RemoteUnavailableError(name, 'busy', undefined, 503, undefined, 'shutting_down'));
+    expect(at(decode.legs, 1).at).toBe('d2:1');
+    // This one had begun.
+    fail(at(decode.legs, 1), new RemoteUnavailableError('d2:1', 'busy', undefined, 503, undefined, 'drain_timeout'));
+    expect(decode.legs).toHaveLength(2);
+    expect(log).toEqual([expect.objectContaining({ reason: 'busy' })]);
+  });
+
   it('frees the KV when the client leaves in the gap', () => {
     decode = new Sites();
     jest.spyOn(decode, 'pick').mockReturnValue(NEVER);

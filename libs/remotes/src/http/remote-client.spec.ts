@@ -440,6 +440,12 @@ describe('a status', () => {
     expect((error as Error).message).not.toContain('queue full');
   });
 
+  it('of an instance that is about to stop means that the leg was not looked at', async () => {
+    const error = await answered(503, '{"error":{"message":"later","code":"shutting_down"}}');
+    expect(error).toMatchObject({ reason: 'busy', isUntouched: true });
+    expect(await answered(503, '{"error":{"message":"queue full"}}')).toMatchObject({ isUntouched: false });
+  });
+
   it.each([500, 502, 504])('of %d means failed', async (status) => {
     expect(await answered(status, 'trace: secret')).toMatchObject({
       reason: 'failed',

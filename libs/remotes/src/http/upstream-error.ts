@@ -55,8 +55,10 @@ export function statusError(endpoint: string, status: number, body: Buffer, secr
   if (status === 501) {
     return new InferenceError('The engine does not support the request.', { status, code: 'not_supported', cause });
   }
-  if (status === 429 || status === 503) return new RemoteUnavailableError(endpoint, 'busy', cause, status);
-  if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause, status);
+  if (status === 429 || status === 503) {
+    return new RemoteUnavailableError(endpoint, 'busy', cause, status, undefined, said?.code);
+  }
+  if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause, status, undefined, said?.code);
   return upstreamError('remote_refused', `The remote instance refused the leg (HTTP ${status}).`);
 }
 
