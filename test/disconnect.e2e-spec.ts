@@ -176,7 +176,7 @@ describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s while it wait
   });
 });
 
-describe('500 clients that leave at random moments', () => {
+describe('150 clients that leave at random moments', () => {
   let pair: Pair;
   beforeAll(async () => {
     pair = await startPair();
@@ -195,7 +195,7 @@ describe('500 clients that leave at random moments', () => {
     const baseline = await Promise.all([resources(pair.prefill), resources(pair.decode)]);
 
     // Half of them leave by the clock, before or after the head; half after some events.
-    const moments = Array.from({ length: 500 }, (): { ms: number } | { events: number } =>
+    const moments = Array.from({ length: 150 }, (): { ms: number } | { events: number } =>
       random() < 0.5 ? { ms: random() * 120 } : { events: 1 + Math.floor(random() * 60) },
     );
     const stages = { beforeHead: 0, streaming: 0 };
@@ -215,12 +215,12 @@ describe('500 clients that leave at random moments', () => {
     const took = await idle([pair.prefill, pair.decode], 2_000);
     const gone = await pair.prefill.metric('baton_stream_end_total', { reason: 'client_gone' });
     console.log(
-      `500 disconnects: ${JSON.stringify(stages)}, ${gone} while in flight, idle after ${took.toFixed(0)} ms`,
+      `150 disconnects: ${JSON.stringify(stages)}, ${gone} while in flight, idle after ${took.toFixed(0)} ms`,
     );
     // The proof that the faults happened: clients left in both stages, and the instance saw them go.
-    expect(stages.beforeHead).toBeGreaterThan(20);
-    expect(stages.streaming).toBeGreaterThan(20);
-    expect(gone).toBeGreaterThan(300);
+    expect(stages.beforeHead).toBeGreaterThan(6);
+    expect(stages.streaming).toBeGreaterThan(6);
+    expect(gone).toBeGreaterThan(90);
 
     const settled = async (): Promise<boolean> => {
       const now = await Promise.all([resources(pair.prefill), resources(pair.decode)]);

@@ -230,7 +230,7 @@ describe('when a process or a connection dies', () => {
     pair.prefill.child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
     const { events, isDone } = eventsOf(post.received);
-    expect(events.at(-1)).toMatchObject({ error: { code: 'shutting_down' } });
+    expect(events.at(-1)).toMatchObject({ error: { code: 'drain_timeout' } });
     expect(isDone).toBe(true);
     await idle([pair.decode]);
   });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Member, settled, startPool, type Pool } from './content/pool.js';
+import type { Question } from './content/question.js';
 import { ask, type Judged } from './content/verdict.js';
 import {
   forget,
@@ -44,8 +45,10 @@ async function inRounds(trial: Trial, width: number, one: (count: number, round:
   }
 }
 
+const stories = (count: number, tokens: number): Question[] => Array.from({ length: count }, () => story(tokens));
+
 const begin = (url: string, count: number, tokens: number): Promise<Judged>[] =>
-  Array.from({ length: count }, () => ask(url, story(tokens)));
+  stories(count, tokens).map((question) => ask(url, question));
 
 const beforeThePull: FaultCase = {
   id: 'R9',
@@ -58,13 +61,18 @@ const beforeThePull: FaultCase = {
         proxy.plan = { delayMs: GAP_MS };
         proxy.resetAll();
       }
-      const answers = begin(pool.instance.url, count, 3);
+      const before = decodes.map(({ proxy }) => proxy.counts.connections);
+      const questions = stories(count, 3);
+      const answers = questions.map((question) => ask(pool.instance.url, question));
       const isInGap = async (): Promise<boolean> =>
         (await heldBy(prefills)).filter(({ state }) => state === 'handoff').length === count;
       await eventually('all have been prefilled', isInGap, 5_000);
+      const areSent = (): Promise<boolean> => Promise.resolve(sentTo(decodes, before) >= count);
+      await eventually('all legs are under way', areSent, 5_000);
       const arrived = (await recordsOf(decodes)).length;
       // One of two at first: the other answers. Then both.
       const victims = round % 2 === 0 ? decodes.slice(0, 1) : decodes;
+      const lost = sentTo(victims, before);
       const killed = performance.now();
       for (const { simulator } of victims) if (!(await kill(simulator))) trial.failed('D was not killed');
       if (arrived > 0) trial.failed(`${arrived} legs had come to D`);
@@ -74,16 +82,34 @@ const beforeThePull: FaultCase = {
       const tookMs = performance.now() - killed;
       trial.worst('answered after', tookMs, 'ms');
       if (tookMs > GAP_BUDGET_MS + 1_000) trial.failed(`answered ${tookMs} ms after the death`);
-      for (const { verdict, why } of verdicts) {
-        const isRight = verdict === 'error' || (verdict === 'right' && victims.length < decodes.length);
-        if (!isRight) trial.failed(`${victims.length} of 2 died: ${verdict} ${why}`);
-        else trial.worst(verdict, verdicts.filter((each) => each.verdict === verdict).length, 'of a round');
+      const survivors = decodes.filter((decode) => !victims.includes(decode));
+      const answered = await promptsAt(survivors);
+      for (const [index, { verdict, why }] of verdicts.entries()) {
+        // A leg that was sent to who lives has nothing to do with the death.
+        const expected = answered.has(questions[index]?.body['prompt']) ? 'right' : 'error';
+        if (verdict !== expected) trial.failed(`${victims.length} of 2 died: ${verdict}, not ${expected} ${why}`);
       }
+      const errors = verdicts.filter(({ verdict }) => verdict === 'error').length;
+      trial.worst(`errors of ${count} when ${victims.length} of 2 died`, errors, '');
+      // Each has a connection of its own, which is the killed one's.
+      if (errors > lost) trial.failed(`${errors} errors, but ${lost} legs were on their way to who died`);
       await untilEmpty(prefills, LEASE_MS + 1_000).catch((error: unknown) => trial.failed(String(error)));
       trial.worst('KV of P freed after', performance.now() - killed, 'ms');
       await revive(victims, pool.instance.url);
     }),
 };
+
+/** Legs that have gone to these since; each on a connection of its own, since those before were reset. */
+function sentTo(members: readonly Member[], before: readonly number[]): number {
+  const sent = members.map((member) => member.proxy.counts.connections - (before[decodes.indexOf(member)] ?? 0));
+  return sent.reduce((sum, count) => sum + count, 0);
+}
+
+/** What these were asked by clients, and not by what only frees KV. */
+async function promptsAt(members: readonly Member[]): Promise<ReadonlySet<unknown>> {
+  const asked = (await recordsOf(members)).filter(({ body }) => body['max_tokens'] !== 1);
+  return new Set(asked.map(({ body }) => body['prompt']));
+}
 
 const midStream: FaultCase = {
   id: 'R10',
@@ -220,6 +246,6 @@ faultCases('Processes that die', [
     // Restarts.
     runs: { scaled: 2, full: 24 },
     boundMs: { scaled: 90_000, full: 300_000 },
-    run: (trial) => rollingRestart(trial, pool),
+    run: rollingRestart,
   },
 ]);

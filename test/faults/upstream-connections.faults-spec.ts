@@ -23,6 +23,8 @@ beforeAll(async () => {
     settings: Object.fromEntries(
       ['PREFILL', 'DECODE'].flatMap((leg) => [
         [`BATON_COORDINATION_${leg}_HEAD_TIMEOUT_MS`, String(TIMEOUT_MS)],
+        // The head of an answer that is not streamed comes with its last token, and has a bound of its own.
+        [`BATON_COORDINATION_${leg}_ANSWER_TIMEOUT_MS`, String(TIMEOUT_MS)],
         [`BATON_COORDINATION_${leg}_IDLE_TIMEOUT_MS`, String(TIMEOUT_MS)],
       ]),
     ),

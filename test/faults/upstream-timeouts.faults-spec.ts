@@ -4,6 +4,7 @@ import { eventually } from '../support/eventually.js';
 import { faultCases, type FaultCase } from './support/fault-case.js';
 import { assertQuiet, baselineOf } from './support/quiet.js';
 import { recordsOf } from './transport/client.js';
+import { demand, movedSince, snapshotOf } from './transport/counts.js';
 import { ask } from './upstream/ask.js';
 import { BlackHole } from './upstream/black-hole.js';
 import { startRig, stateOf, type Rig } from './upstream/rig.js';
@@ -110,12 +111,15 @@ const comments: FaultCase = {
     const baseline = await baselineOf(watched);
     await Promise.all(decodes.map((decode) => decode.misbehave([{ kind: 'hang', at: 'token', afterTokens: 0 }])));
     await Promise.all(decodes.map((decode) => decode.forget()));
+    const before = await snapshotOf(instance);
     const answers = await together(trial.runs, () => ask(instance.url, 'Ping'));
     for (const { status, code, ms } of answers) {
       trial.worst('after', ms, 'ms');
       if (code !== 'remote_timeout') trial.failed(`${status} ${String(code)}`);
       if (ms > 2 * IDLE_MS + SLACK_MS) trial.failed(`after ${Math.round(ms)} ms`);
     }
+    // Not the time for the whole call, which ends it as well.
+    demand(trial, movedSince(before, await snapshotOf(instance)), { 'stream_end timeout_first_token': trial.runs });
     const asked = (await Promise.all(decodes.map((decode) => recordsOf(decode)))).flat();
     trial.injected(asked.filter(({ tokens }) => tokens === 0).length);
     await Promise.all(decodes.map((decode) => decode.misbehave([])));

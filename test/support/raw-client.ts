@@ -63,7 +63,8 @@ export class RawPost {
 
   /** Resolves when the server has closed the connection. */
   async closed(): Promise<void> {
-    if (!this.socket.destroyed) await once(this.socket, 'close');
+    // A reset closes as well, which `once` of node:events would reject with.
+    if (!this.socket.destroyed) await new Promise((resolve) => this.socket.once('close', resolve));
   }
 
   leave(how: Leaving): void {

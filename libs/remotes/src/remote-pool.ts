@@ -108,7 +108,7 @@ export class RemotePool {
       let place: Subscription | undefined;
       const error = (thrown: unknown): void => subscriber.error(thrown);
       const hold = (load: EndpointLoad): void => {
-        place = this.#place(load);
+        place = this.#place(load, isUrgent);
         subscriber.next({ endpoint: load.endpoint, run: (leg) => this.#run(load, leg) });
       };
       const choose = (): void => {
@@ -140,8 +140,8 @@ export class RemotePool {
   }
 
   /** A place of `load`, until unsubscribed; then whoever waits may have it. */
-  #place(load: EndpointLoad): Subscription {
-    const giveBack = load.take();
+  #place(load: EndpointLoad, isUrgent: boolean): Subscription {
+    const giveBack = load.take({ isUrgent });
     return new Subscription(() => {
       giveBack();
       this.#turns.next();

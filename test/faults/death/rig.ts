@@ -7,8 +7,11 @@ import { FLOWS } from '../../support/requests.js';
 import { questionOf, type Question } from '../content/question.js';
 import { ask } from '../content/verdict.js';
 
-/** How long P keeps what nobody takes. */
-export const LEASE_MS = 1_000;
+/**
+ * How long P keeps what nobody takes. Much longer than a handoff takes to reach D on a busy machine: D reads whatever blocks it
+ * was told of, also when they are another request's by then.
+ */
+export const LEASE_MS = 3_000;
 export const TOKEN_MS = 20;
 export const POOL_FLAGS = {
   prefill: { 'prefill-us-per-token': 500, 'kv-lease-ms': LEASE_MS },

@@ -13,6 +13,7 @@ export type Baseline = readonly Before[];
 interface Before {
   readonly process: Watched;
   readonly fds: number;
+  readonly sockets: number;
   readonly timers: number;
   /** How much it had written. */
   readonly lines: number;
@@ -29,12 +30,17 @@ export interface QuietBounds {
   readonly idleConnections?: number;
 }
 
+/** Connections of scrapes, of health checks, and to other processes may come and go. */
 const FDS_MORE = 5;
+const SOCKETS_MORE = 5;
 const TIMERS_MORE = 3;
 /** Idle connections to other processes are kept for 4 s. */
 const IDLE_CONNECTIONS_MS = 7_000;
 /** What is held for requests; those of an engine are there when it has some. */
 const HELD = ['baton_inflight_requests', 'baton_handoffs_open'];
+/** Permits, of either kind of caller. */
+const HELD_OF = ['baton_admitted_requests', 'baton_admission_waiting_requests'];
+const CALLERS = ['clients', 'legs'];
 const HELD_BY_ENGINE = ['baton_engine_waiting_requests', 'baton_engine_temp_files'];
 const COMPLAINTS = /unhandled ?rejection|uncaught ?exception|MaxListenersExceededWarning/i;
 
@@ -42,9 +48,8 @@ const COMPLAINTS = /unhandled ?rejection|uncaught ?exception|MaxListenersExceede
 export function baselineOf(processes: readonly Watched[]): Promise<Baseline> {
   return Promise.all(
     processes.map(async (process) => {
-      if (!(process instanceof InstanceProcess)) return { process, fds: 0, timers: 0, lines: 0 };
-      const { fds, timers } = await resources(process);
-      return { process, fds, timers, lines: process.output.length };
+      if (!(process instanceof InstanceProcess)) return { process, fds: 0, sockets: 0, timers: 0, lines: 0 };
+      return { process, ...(await resources(process)), lines: process.output.length };
     }),
   );
 }
@@ -62,8 +67,8 @@ export async function assertQuiet(trial: Trial, baseline: Baseline, bounds: Quie
       await settles(() => heldBy(before.process), withinMs, complain);
       trial.worst('quiet after', performance.now() - start, 'ms');
       if (!(before.process instanceof InstanceProcess)) return;
-      const fdsMore = trial.isFull ? FDS_MORE : FDS_MORE + idleConnections;
-      await settles(() => openBeyond(before, fdsMore), idleConnections > 0 ? IDLE_CONNECTIONS_MS : withinMs, complain);
+      const idle = trial.isFull ? 0 : idleConnections;
+      await settles(() => openBeyond(before, idle), idleConnections > 0 ? IDLE_CONNECTIONS_MS : withinMs, complain);
       for (const line of before.process.output.slice(before.lines)) if (COMPLAINTS.test(line)) complain(line);
     }),
   );
@@ -83,6 +88,9 @@ async function heldBy(process: Watched): Promise<string> {
   };
   const held = nonZero({
     ...Object.fromEntries(HELD.map((name) => [name, metric(name)])),
+    ...Object.fromEntries(
+      HELD_OF.flatMap((name) => CALLERS.map((of) => [`${name}{of="${of}"}`, metric(name, { of })])),
+    ),
     ...Object.fromEntries(HELD_BY_ENGINE.map((name) => [name, ofEngine(name)])),
     baton_engine_sequences: ofEngine('baton_engine_sequences', { state: 'busy' }),
   });
@@ -98,11 +106,19 @@ async function heldBySimulator(simulator: SimulatorProcess): Promise<string> {
   return `${held}${nonZero({ running, waiting, openRequests: Number(openRequests) > 1 ? openRequests : 0 })}`;
 }
 
-async function openBeyond(before: Before, fdsMore: number): Promise<string> {
+async function openBeyond(before: Before, idle: number): Promise<string> {
   if (!(before.process instanceof InstanceProcess)) return '';
   const { fds, timers, sockets } = await resources(before.process);
-  const isMore = fds > before.fds + fdsMore || timers > before.timers + TIMERS_MORE;
-  return isMore ? `${fds} fds (${sockets} sockets) after ${before.fds}, ${timers} timers after ${before.timers}` : '';
+  const areMore =
+    fds > before.fds + FDS_MORE + idle ||
+    sockets > before.sockets + SOCKETS_MORE + idle ||
+    timers > before.timers + TIMERS_MORE;
+  const compared = { fds: [fds, before.fds], sockets: [sockets, before.sockets], timers: [timers, before.timers] };
+  return areMore
+    ? Object.entries(compared)
+        .map(([name, [now, was]]) => `${now} ${name} after ${was}`)
+        .join(', ')
+    : '';
 }
 
 /** Waits until `look` finds nothing, or complains of what it found last. */

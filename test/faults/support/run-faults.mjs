@@ -16,8 +16,8 @@ const BOUND_MS = 90 * 60_000;
 
 /**
  * @param {{ only?: string[], seed?: string, isFull: boolean, env?: Record<string, string>, isSilent?: boolean }} what
- * @returns {Promise<{ results: object[], failedTests: string[] }>} a result for each case that came to its end, and the names
- *   of all tests that failed.
+ * @returns {Promise<{ results: object[], failedTests: string[], reasons: Map<string, string> }>} a result for each case that
+ *   came to its end, the names of all tests that failed, and what jest says of each of these.
  */
 export async function runFaults({ only, seed, isFull, env = {}, isSilent = false }) {
   const directory = mkdtempSync(join(tmpdir(), 'baton-faults-'));
@@ -26,7 +26,9 @@ export async function runFaults({ only, seed, isFull, env = {}, isSilent = false
   const pattern =
     only === undefined ? [] : [...filesNaming(only), '--testNamePattern', `(?:^| )(?:${only.join('|')})(?: [^:]*)?:`];
   try {
-    const child = spawn(process.execPath, [...JEST, '--outputFile', report, ...pattern], {
+    // What a case that went red under its sabotage still waits for must not be waited for.
+    const exit = 'FAULTS_SABOTAGE' in env ? ['--forceExit'] : [];
+    const child = spawn(process.execPath, [...JEST, ...exit, '--outputFile', report, ...pattern], {
       ...{ cwd: ROOT, timeout: BOUND_MS, killSignal: 'SIGKILL', stdio: isSilent ? 'ignore' : 'inherit' },
       env: {
         ...process.env,
@@ -38,9 +40,11 @@ export async function runFaults({ only, seed, isFull, env = {}, isSilent = false
     });
     await once(child, 'close');
     if (!existsSync(report)) throw new Error('The fault suite ended without a report.');
+    const reasons = failuresOf(JSON.parse(readFileSync(report, 'utf8')));
     return {
       results: existsSync(results) ? readFileSync(results, 'utf8').trim().split('\n').map(parsed) : [],
-      failedTests: failuresOf(JSON.parse(readFileSync(report, 'utf8'))),
+      failedTests: [...reasons.keys()],
+      reasons,
     };
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -51,9 +55,11 @@ export async function runFaults({ only, seed, isFull, env = {}, isSilent = false
 function filesNaming(ids) {
   const directory = `${ROOT}test/faults/`;
   const specs = readdirSync(directory).filter((name) => name.endsWith('.faults-spec.ts'));
-  const naming = ids.map((id) =>
-    specs.filter((name) => readFileSync(directory + name, 'utf8').includes(`${id.split(' ')[0]}`)),
-  );
+  const texts = new Map(specs.map((name) => [name, readFileSync(directory + name, 'utf8')]));
+  const naming = ids.map((id) => {
+    const text = new RegExp(`['"\`]${id.split(' ')[0]}['"\` ]`);
+    return specs.filter((name) => text.test(texts.get(name)));
+  });
   return naming.some((files) => files.length === 0) ? [] : [...new Set(naming.flat())];
 }
 
@@ -61,10 +67,12 @@ function parsed(line) {
   return JSON.parse(line);
 }
 
-/** Failed tests, and files that did not even load. */
+/** Failed tests, and files that did not even load, each with why. */
 function failuresOf({ testResults }) {
-  return testResults.flatMap(({ name, message, assertionResults }) => {
-    const failed = assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => fullName);
-    return assertionResults.length === 0 && message !== '' ? [name] : failed;
+  const failures = testResults.flatMap(({ name, message, assertionResults }) => {
+    const failed = assertionResults.filter(({ status }) => status === 'failed');
+    if (assertionResults.length === 0 && message !== '') return [[name, message]];
+    return failed.map(({ fullName, failureMessages }) => [fullName, failureMessages[0] ?? '']);
   });
+  return new Map(failures);
 }

@@ -7,11 +7,11 @@
 export const SABOTAGES = [
   {
     name: 'gap-release',
-    what: 'the ledger frees nothing when a client leaves in the gap',
+    what: 'the ledger asks nobody to free the KV of a client that has left',
     only: 'R3',
     file: 'libs/coordination/dist/ledger/handoff-ledger.js',
-    find: 'this.#free(connector, handoff, handoff.descriptor, means);',
-    replace: "this.#settle(handoff, 'unknown');",
+    find: 'return connector.release(descriptor, means).pipe(',
+    replace: "return of('unknown').pipe(",
   },
   {
     name: 'close-upstream',
@@ -62,12 +62,12 @@ export const SABOTAGES = [
     replace: "return 'leg-of-somebody';",
   },
   {
-    name: 'between-tokens',
-    what: 'a stream that hangs is waited for',
-    only: 'R24',
-    file: 'libs/remotes/dist/http/call.js',
-    find: "clock.enter(sink instanceof EventStreamSink ? 'first_token' : 'between_tokens');",
-    replace: 'clock.stop();',
+    name: 'first-token',
+    what: 'a stream that never begins is waited for',
+    only: 'R14b',
+    file: 'libs/remotes/dist/http/call-clock.js',
+    find: 'first_token: times.firstTokenTimeoutMs,',
+    replace: 'first_token: times.firstTokenTimeoutMs + 8_000,',
   },
   {
     name: 'drain',
@@ -92,5 +92,21 @@ export const SABOTAGES = [
     file: 'libs/inference/dist/keys/key-ring.js',
     find: 'if (timingSafeEqual(holder.digest, digest))',
     replace: 'if (true)',
+  },
+  {
+    name: 'permit',
+    what: 'nobody gives back the permit that a request was admitted with',
+    only: 'M1',
+    file: 'libs/inference/dist/permits.js',
+    find: 'this.#held -= 1;',
+    replace: '',
+  },
+  {
+    name: 'handed-over-address',
+    what: 'a hostile P may name any address',
+    only: 'X3 answer',
+    file: 'libs/coordination/dist/trust/handoff-addresses.js',
+    find: 'throw notAllowed(502);',
+    replace: 'return;',
   },
 ];

@@ -43,6 +43,8 @@ export async function startRig({ flags = {}, settings = {}, host, preloads = [] 
       BATON_COORDINATION_DECODE_ENDPOINTS: called(toDecode),
       BATON_KV_PEERS: kv,
       BATON_LOG_LEVEL: 'error',
+      // Not told of a shorter lease than the usual one, it would let D read blocks that P has given to others.
+      ...('kv-lease-ms' in flags && { BATON_COORDINATION_LEASE_MS: String(flags['kv-lease-ms']) }),
       ...settings,
     },
     undefined,

@@ -18,7 +18,7 @@ interface Answer {
   readonly choices?: readonly { readonly text?: string }[];
 }
 
-/** Asks for a completion. */
+/** Asks for a completion, on a connection of its own: what clients keep open is none of the instance's. */
 export async function ask(
   url: string,
   prompt: string,
@@ -28,7 +28,11 @@ export async function ask(
   const start = performance.now();
   const response = await fetch(`${url}/v1/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json', ...(key && { authorization: `Bearer ${key}` }) },
+    headers: {
+      'content-type': 'application/json',
+      connection: 'close',
+      ...(key && { authorization: `Bearer ${key}` }),
+    },
     body: JSON.stringify(completion(prompt, tokens, stream)),
   });
   const text = await response.text();

@@ -16,7 +16,13 @@ export function logFailure(logger: Logger, request: InferenceRequest, error: Inf
         }
       : {};
   logger.warn(
-    { requestId: request.id, caller: request.caller.label, ...(code !== undefined && { code }), status: error.status, ...upstream },
+    {
+      requestId: request.id,
+      caller: request.caller.label,
+      ...(code !== undefined && { code }),
+      status: error.status,
+      ...upstream,
+    },
     'A request or a leg of it failed',
   );
 }

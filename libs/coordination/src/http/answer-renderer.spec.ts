@@ -77,10 +77,18 @@ describe('an error', () => {
     const answer = await post(running, STREAM);
     expect(answer.status).toBe(500);
     expect(answer.text).not.toContain('secret');
+  });
+
+  it('that a manager throws is told to the operator, not to the client, whose request runs here', async () => {
+    const running = await run();
     script.plan = () => {
       throw new Error('secret');
     };
-    expect((await post(running, STREAM)).status).toBe(500);
+    const answer = await post(running, STREAM);
+    expect(answer.status).toBe(200);
+    expect(answer.headers['x-baton-manager']).toBe('local');
+    expect(answer.text).not.toContain('secret');
+    expect(script.failures.map(({ error }) => error.code)).toEqual(['internal_error']);
   });
 
   it('after the first part is an error event, then the end mark', async () => {

@@ -1,5 +1,11 @@
 import { InferenceError, type JsonObject, type ResponsePart } from '@baton/inference';
-import { configuredHosts, RemoteClient, RemoteUnavailableError, type Endpoint, type RemoteClientOptions } from '@baton/remotes';
+import {
+  configuredHosts,
+  RemoteClient,
+  RemoteUnavailableError,
+  type Endpoint,
+  type RemoteClientOptions,
+} from '@baton/remotes';
 import { throwError, type Observable } from 'rxjs';
 import type { Engine, EngineHealth, EngineMetric, ModelCard, TextApi } from '../engine.js';
 import { EngineServer } from '../http/engine-server.js';

@@ -78,25 +78,29 @@ describe('AbortCalls', () => {
     await left;
   });
 
-  it('has 64 calls under way at most, keeps 1,000, and drops the others', async () => {
+  it('has bounds of 64 calls under way and 1,000 that wait, unless it is told otherwise', () => {
+    expect(new AbortCalls().bounds).toEqual({ inFlight: 64, waiting: 1_000 });
+  });
+
+  it('has so many calls under way at most, keeps so many more, and drops the others', async () => {
     const state = { now: 0, most: 0, all: 0 };
     const held: ServerResponse[] = [];
     const endpoint = await serve((_request, response) => {
       state.all++;
       state.most = Math.max(state.most, ++state.now);
       response.once('close', () => state.now--);
-      if (state.all < 64) return held.push(response);
+      if (state.all < 8) return held.push(response);
       for (const each of [...held.splice(0), response]) each.end();
       return undefined;
     });
-    const aborts = new AbortCalls(30_000);
-    for (let count = 0; count < 1_200; count++) aborts.send(endpoint, call);
+    const aborts = new AbortCalls(30_000, undefined, { inFlight: 8, waiting: 40 });
+    for (let count = 0; count < 60; count++) aborts.send(endpoint, call);
     await aborts.settled();
-    expect(state.all).toBe(1_064);
-    expect(state.most).toBe(64);
+    expect(state.all).toBe(48);
+    expect(state.most).toBe(8);
     aborts.send(endpoint, call);
     await aborts.settled();
-    expect(state.all).toBe(1_065);
+    expect(state.all).toBe(49);
   });
 
   it('drops what waits when its time is over', async () => {

@@ -7,8 +7,7 @@ import { guardedLookup } from '../outbound/guarded-lookup.js';
 import { NetworkPolicy } from '../outbound/network-policy.js';
 
 /** An engine that is slow to answer aborts must not cost every socket of this process. */
-const MOST_IN_FLIGHT = 64;
-const MOST_WAITING = 1_000;
+const BOUNDS = { inFlight: 64, waiting: 1_000 };
 
 /**
  * Tells servers to end what nobody waits for any more. Each call is sent once, on a connection of its own that neither
@@ -23,15 +22,16 @@ export class AbortCalls {
   constructor(
     readonly timeoutMs = 2_000,
     readonly policy = new NetworkPolicy(),
+    readonly bounds: Readonly<typeof BOUNDS> = BOUNDS,
   ) {}
 
   send(endpoint: Endpoint, call: DialectCall): void {
     if (this.policy.refusesLiteral(new URL(endpoint.origin).hostname)) return;
     const start = (): void => post(endpoint, call, this, () => this.#ended());
-    if (this.#inFlight < MOST_IN_FLIGHT) {
+    if (this.#inFlight < this.bounds.inFlight) {
       this.#inFlight += 1;
       start();
-    } else if (this.#waiting.length < MOST_WAITING) {
+    } else if (this.#waiting.length < this.bounds.waiting) {
       this.#waiting.push(start);
     }
   }

@@ -5,6 +5,8 @@ import { Breaker, type BreakerOptions } from './breaker.js';
 export class EndpointLoad {
   readonly breaker: Breaker;
   #inFlight = 0;
+  /** Of these, legs that only free KV: else each request that is refused took a place from one that is not. */
+  #urgent = 0;
 
   constructor(
     readonly endpoint: Endpoint,
@@ -19,15 +21,18 @@ export class EndpointLoad {
   }
 
   get hasRoom(): boolean {
-    return this.#inFlight < this.maxInFlight;
+    return this.#inFlight - this.#urgent < this.maxInFlight;
   }
 
   /** Counts a leg. @returns what gives its place back; to be called once. */
-  take(): () => void {
+  take({ isUrgent = false } = {}): () => void {
+    const urgent = isUrgent ? 1 : 0;
     this.#inFlight += 1;
+    this.#urgent += urgent;
     const leg = this.breaker.begin();
     return () => {
       this.#inFlight -= 1;
+      this.#urgent -= urgent;
       this.breaker.end(leg);
     };
   }
