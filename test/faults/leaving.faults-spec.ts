@@ -229,12 +229,12 @@ const inTheGap: FaultCase = {
       const life = await warmLifeMs(trial, pool.instance.url);
       const bound = trial.isFull ? GAP_BOUND_MS.full : GAP_BOUND_MS.scaled;
       let left = 0;
-      let hasLeaked = false;
+      const leaks: string[] = [];
       const failed = (why: string): void => {
-        hasLeaked = true;
+        leaks.push(why);
         trial.failed(why);
       };
-      for (let rounds = 0; left < runs && rounds < 8 && !hasLeaked; rounds += 1) {
+      for (let rounds = 0; left < runs && rounds < 8 && leaks.length === 0; rounds += 1) {
         const seen = await comeAndGo({ ...trial, failed, injected: () => undefined }, rig, runs, () =>
           visit(pool.instance.url, anyAsking(random), freshTrace(random), () =>
             sleep(life * random.between(0.15, 0.5)),
