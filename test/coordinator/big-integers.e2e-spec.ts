@@ -76,7 +76,7 @@ describe('integers beyond 2^53, as texts on the wire', () => {
 
     const PARAMS = (more: string): string =>
       '"kv_transfer_params":{"do_remote_prefill":true,"do_remote_decode":false,"remote_engine_id":"e",' +
-      `"remote_block_ids":[[1]],"remote_host":"h","remote_port":5600,${more}}`;
+      `"remote_block_ids":[[1]],"remote_host":"127.0.0.1","remote_port":5600,${more}}`;
 
     /** One request with these integers in all places; what came out at every end. */
     const exchange = async (api: Api, path: string, stream: boolean, [a, b, c]: readonly string[]): Promise<void> => {

@@ -5,7 +5,6 @@ import type { Dispatcher } from 'undici';
 import { EventStreamSink, WholeBodySink, type AnswerReading, type AnswerSink } from './answer-sink.js';
 import { CallClock, type CallTimes, type LateTimer } from './call-clock.js';
 import { CallCancelled, letEnd } from './let-end.js';
-import { wasUsedBefore } from '../outbound/used-connection.js';
 import { connectionError, lateError, statusError } from './upstream-error.js';
 
 /** One HTTP call to another process. */
@@ -40,13 +39,10 @@ export interface CallBounds {
   readonly maxEventBytes: number;
 }
 
-/** A connection that fails so soon was being closed when it was used again; later, its server had begun to work. */
-const CLOSING_MS = 500;
-
 /**
  * Sends a call. Cold: subscribing sends it, unsubscribing closes it, unless its answer is whole by then: that ends by itself.
  * Reads no more from the socket while the valve is closed. Uses undici's dispatch handlers rather than its streams: one
- * callback a chunk. A call that met an idle connection in the moment in which its server closed it is sent once more. Nor are its timers used: they are as much as a second late, and any byte restarts them.
+ * callback a chunk. Nor are its timers used: they are as much as a second late, and any byte restarts them.
  */
 export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<ResponsePart> {
   return new Observable((subscriber) => {
@@ -64,43 +60,43 @@ export function sendCall(dispatcher: Dispatcher, call: HttpCall): Observable<Res
     };
     // First, before anything that ends at once.
     subscriber.add(() => clock.stop());
-    const target = { origin: call.origin, path: call.path, method: call.method, headersTimeout: 0, bodyTimeout: 0 };
-    const send = (isSecond: boolean): void => {
-      let startedAtMs = 0;
-      dispatcher.dispatch(
-        { ...target, ...contentOf(call) },
-        {
-          onRequestStart(started) {
-            controller = started;
-            startedAtMs = performance.now();
-            // Left while the connection was still being made: nothing has been sent yet.
-            if (subscriber.closed) return started.abort(new CallCancelled());
-            clock.enter('head');
-            if (!call.valve.isOpen) started.pause();
-          },
-          onResponseStart(_controller, status, headers) {
-            if (status < 200) return;
-            sink = sinkFor(subscriber, call, status, headers['content-type']);
-            clock.enter(sink instanceof EventStreamSink ? 'first_token' : 'between_tokens');
-          },
-          onResponseData(_controller, chunk) {
-            if (!subscriber.closed && sink?.data(chunk) === true) clock.progress();
-          },
-          onResponseEnd() {
-            over();
-            if (!subscriber.closed) sink?.end();
-          },
-          onResponseError(_controller, error) {
-            over();
-            if (subscriber.closed) return;
-            const isUnseen = wasUsedBefore(error) && performance.now() - startedAtMs < CLOSING_MS;
-            if (isUnseen && sink === undefined && !isSecond) send(true);
-            else subscriber.error(connectionError(call.name, error));
-          },
+    dispatcher.dispatch(
+      {
+        origin: call.origin,
+        path: call.path,
+        method: call.method,
+        ...contentOf(call),
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      },
+      {
+        onRequestStart(started) {
+          controller = started;
+          // Left while the connection was still being made: nothing has been sent yet.
+          if (subscriber.closed) return started.abort(new CallCancelled());
+          clock.enter('head');
+          if (!call.valve.isOpen) started.pause();
         },
-      );
-    };
-    send(false);
+        onResponseStart(_controller, status, headers) {
+          if (status < 200) return;
+          sink = sinkFor(subscriber, call, status, headers['content-type']);
+          clock.enter(sink instanceof EventStreamSink ? 'first_token' : 'between_tokens');
+        },
+        onResponseData(_controller, chunk) {
+          if (!subscriber.closed && sink?.data(chunk) === true) clock.progress();
+        },
+        onResponseEnd() {
+          over();
+          if (!subscriber.closed) sink?.end();
+        },
+        onResponseError(_controller, error) {
+          over();
+          // Never sent again here, also when the connection was just being closed: two legs of one id, or in one room of a
+          // transfer, are worse than an error.
+          if (!subscriber.closed) subscriber.error(connectionError(call.name, error));
+        },
+      },
+    );
     // Not at once: undici resumes no connection while it reads another, and what opens a valve may have just been read.
     const resumeSoon = (): void =>
       queueMicrotask(() => {

@@ -1,7 +1,6 @@
 import { buildConnector } from 'undici';
 import { guardedLookup, type Resolve } from './guarded-lookup.js';
 import { AddressNotAllowedError, type NetworkPolicy } from './network-policy.js';
-import { watchForReuse } from './used-connection.js';
 
 /** How sockets of an undici agent are opened. */
 export interface GuardedConnectorOptions {
@@ -24,9 +23,6 @@ export function guardedConnector(
   const connect = buildConnector({ timeout: timeoutMs, lookup: guardedLookup(policy, resolve, found) });
   return (target, done) => {
     if (policy.refusesLiteral(target.hostname)) return done(new AddressNotAllowedError(target.hostname), null);
-    connect(target, (...outcome) => {
-      if (outcome[0] === null) watchForReuse(outcome[1]);
-      done(...outcome);
-    });
+    connect(target, done);
   };
 }

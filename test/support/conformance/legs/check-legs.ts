@@ -45,7 +45,7 @@ export async function legProblems(check: LegCheck, { request, traceparent, id }:
   const exchange = { request, prefill, decode, sides: deployment, texts };
   const found = [
     ...counts,
-    ...differencesOf('P', prefill, await wire.prefill(exchange), { id, isStream: false }),
+    ...differencesOf('P', prefill, await wire.prefill(exchange), { id, isStream: false, isRelease: false }),
     ...differences([prefill.outcome, prefill.status], ['complete', 200], 'P ended'),
     ...wire.ids(exchange),
   ];
@@ -55,31 +55,44 @@ export async function legProblems(check: LegCheck, { request, traceparent, id }:
   const isStream = request.stream && !isRelease;
   return [
     ...found,
-    ...differencesOf('D', decode, await wire.decode(exchange), { id, isStream }),
+    ...differencesOf('D', decode, await wire.decode(exchange), { id, isStream, isRelease }),
     ...(isRelease ? [] : differences([decode.outcome, decode.status], ['complete', 200], 'D ended')),
   ];
 }
 
 /** Headers that every call has, or that are looked at elsewhere. */
-const OF_THE_CALL = ['host', 'connection', 'content-length', 'traceparent', 'x-request-id'];
+const OF_THE_CALL = ['host', 'connection', 'content-length', 'traceparent', 'x-request-id', 'x-request-timeout-ms'];
+
+/** What legs are told of a request that has half an hour, in ms: P's part of it at least, less what passed on the way. */
+const TIME_LEFT_MS = { least: 1_430_000, most: 1_800_000 };
+
+/** A leg that only frees KV is bound by no client's time. */
+function timeProblems(side: string, leg: SeenLeg, isRelease: boolean): string[] {
+  const told = leg.headers['x-request-timeout-ms'];
+  if (isRelease) return differences(told, undefined, `${side} header x-request-timeout-ms`);
+  const isSound = /^\d+$/.test(told ?? '') && Number(told) >= TIME_LEFT_MS.least && Number(told) <= TIME_LEFT_MS.most;
+  return isSound ? [] : [`${side} header x-request-timeout-ms is ${String(told)}`];
+}
 
 function differencesOf(
   side: string,
   leg: SeenLeg,
   expected: ExpectedLeg,
-  { id, isStream }: { readonly id: string; readonly isStream: boolean },
+  { id, isStream, isRelease }: { readonly id: string; readonly isStream: boolean; readonly isRelease: boolean },
 ): string[] {
   const headers = Object.fromEntries(Object.entries(leg.headers).filter(([name]) => !OF_THE_CALL.includes(name)));
   const expectedHeaders = {
     'content-type': 'application/json',
     accept: isStream ? 'text/event-stream' : 'application/json',
     'x-baton-leg': '1',
+    'x-baton-hops': '1',
     ...expected.headers,
   };
   const own = leg.headers['x-request-id'] ?? '';
   return [
     ...differences(leg.path, expected.path, `${side} path`),
     ...differences(leg.body, expected.body).map((problem) => `${side} body: ${problem}`),
+    ...timeProblems(side, leg, isRelease),
     ...differences(headers, expectedHeaders).map((problem) => `${side} header ${problem}`),
     ...(own.length < 32 || own.includes(id) ? [`${side} x-request-id is ${own}`] : []),
   ];
