@@ -57,6 +57,16 @@ describe('ReadinessService', () => {
     expect(await reason()).toBeUndefined();
   });
 
+  it('does not hold against an engine that is well again what it failed while it was not', async () => {
+    const { requests, reason } = service();
+    for (let count = 0; count < 10; count += 1) requests.ended('upstream_error');
+    expect(await reason()).toMatch(/^Within the last minute/);
+    engine.answer = Promise.resolve({ ready: false, reason: 'It is gone.' });
+    expect(await reason()).toBe('It is gone.');
+    engine.answer = Promise.resolve({ ready: true });
+    expect(await reason()).toBeUndefined();
+  });
+
   it('follows admission', async () => {
     const { admission, reason } = service();
     const admitted = admission.admit(inferenceRequest('chat', {})).subscribe();

@@ -71,7 +71,10 @@ export class ReadinessService {
   async #engine(): Promise<string | undefined> {
     const health = await withTimeout(this.engine.health());
     if (health === undefined) return `The engine did not say how it is within ${ENGINE_TIMEOUT_MS} ms.`;
-    return health.ready ? undefined : (health.reason ?? 'The engine is not ready.');
+    if (health.ready) return undefined;
+    // It failed requests because of that; once it is well, they say nothing.
+    this.requests.recentEnds.forget();
+    return health.reason ?? 'The engine is not ready.';
   }
 
   /** Engines may say that they are well and fail all the same. */

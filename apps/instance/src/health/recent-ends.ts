@@ -37,6 +37,11 @@ export class RecentEnds {
     };
   }
 
+  /** What came before is explained by something else. */
+  forget(): void {
+    this.#buckets.length = 0;
+  }
+
   #current(): { finished: number; failed: number } {
     const since = this.now() - (this.now() % BUCKET_MS);
     const last = this.#buckets.at(-1);
