@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RequestRecord } from '../../apps/simulator/src/http/request-record.js';
 import { Member, settled, startPool, type Pool } from './content/pool.js';
 import type { Question } from './content/question.js';
 import { ask, type Judged } from './content/verdict.js';
@@ -143,7 +144,9 @@ const whilePrefilling: FaultCase = {
       await Promise.all(prefills.map(({ simulator }) => simulator.misbehave([{ kind: 'slow', at: 'done', ms: 400 }])));
       // About half of them come to the one that is killed.
       const answers = begin(pool.instance.url, count * 2, 3);
-      const open = await untilRecords([victim], count, ({ outcome }) => outcome === 'open');
+      const isOpen = ({ outcome }: RequestRecord): boolean => outcome === 'open';
+      await untilRecords(prefills, count * 2, isOpen);
+      const open = (await recordsOf([victim])).filter(isOpen);
       if (!(await kill(victim.simulator))) trial.failed('P was not killed');
       trial.injected(open.length);
       const verdicts = await Promise.all(answers);
