@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import type { Subscription } from 'rxjs';
+import { take, type Subscription } from 'rxjs';
 import { NoPermitError, Permits } from './permits.js';
 
 /** Asks for a permit, and writes down what comes of it. */
@@ -31,6 +31,20 @@ describe('Permits', () => {
     a.unsubscribe();
     a.unsubscribe();
     expect([events, permits.held, permits.waiting, permits.isFull]).toEqual([['c'], 2, 1, false]);
+  });
+
+  it('loses none when all who wait end at once, however many they are', () => {
+    const permits = new Permits({ max: 1, maxWaiting: 10_000, timeoutMs: 1_000 });
+    const first = permits.acquire('a').subscribe();
+    let ended = 0;
+    for (let count = 0; count < 5_000; count += 1) {
+      permits
+        .acquire('a')
+        .pipe(take(1))
+        .subscribe({ complete: () => (ended += 1) });
+    }
+    first.unsubscribe();
+    expect({ ended, held: permits.held, waiting: permits.waiting }).toEqual({ ended: 5_000, held: 0, waiting: 0 });
   });
 
   it('forgets who leaves the queue, and who waited too long', () => {

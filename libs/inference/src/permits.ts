@@ -30,6 +30,7 @@ export class NoPermitError extends Error {
 export class Permits {
   readonly #queue = new FairQueue<Waiting>();
   #held = 0;
+  #isServing = false;
 
   constructor(private readonly options: PermitsOptions) {}
 
@@ -89,8 +90,19 @@ export class Permits {
     subscriber.add(leave);
   }
 
+  /** Who is let in may end at once, which gives its permit back: seen by the loop that let it in, however many they are. */
   #next(): void {
-    if (this.#held < this.options.max) this.#queue.take()?.give();
+    if (this.#isServing) return;
+    this.#isServing = true;
+    try {
+      while (this.#held < this.options.max) {
+        const next = this.#queue.take();
+        if (next === undefined) break;
+        next.give();
+      }
+    } finally {
+      this.#isServing = false;
+    }
   }
 
   #makeRoom(owner: string): boolean {

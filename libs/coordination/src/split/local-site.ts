@@ -1,6 +1,6 @@
-import { parseEndpoint, type Endpoint } from '@baton/remotes';
+import { parseEndpoint, RemoteUnavailableError, type Endpoint } from '@baton/remotes';
 import { Inject, Injectable } from '@nestjs/common';
-import { NEVER, startWith } from 'rxjs';
+import { NEVER, startWith, throwError } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import type { CoordinationOptions } from '../coordination.options.js';
 import type { LocalExecution } from '../managers/disaggregated-request-manager.js';
@@ -20,6 +20,12 @@ export class LocalSite {
 
   /** The handler of one request as the only site. */
   of(local: LocalExecution): SiteSource {
-    return { pick: () => NEVER.pipe(startWith({ endpoint: this.#endpoint, run: local })) };
+    const endpoint = this.#endpoint;
+    return {
+      pick: (_request, { except } = {}) =>
+        endpoint !== undefined && except?.has(endpoint) === true
+          ? throwError(() => new RemoteUnavailableError('none', 'no_endpoint'))
+          : NEVER.pipe(startWith({ endpoint, run: local })),
+    };
   }
 }

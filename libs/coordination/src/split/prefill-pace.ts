@@ -10,26 +10,24 @@ const FAST = 0.1;
 /** Of the time that is left, in percent: what the prefill may use of it, so that some remains to decode. */
 const PREFILL_PERCENT = 80;
 
+/** Prompts shorter than this part of another say nothing of how long that takes: most of their time is none of reading. */
+const SIMILAR = 0.25;
+
 /** How fast prompts have been read lately, and so whether one can be read in time. */
 export class PrefillPace {
-  /** In ms for each byte of prompt. */
-  readonly #paces: number[] = [];
+  readonly #prefills: { readonly bytes: number; readonly tookMs: number }[] = [];
   #next = 0;
-  #fastest: number | undefined;
 
   /** A prefill of `request` took so long. */
   record(request: InferenceRequest, tookMs: number): void {
-    const { bytes } = new PromptSize(request);
-    if (bytes === 0) return;
-    this.#paces[this.#next] = tookMs / bytes;
+    this.#prefills[this.#next] = { bytes: new PromptSize(request).bytes, tookMs };
     this.#next = (this.#next + 1) % REMEMBERED;
-    this.#fastest = undefined;
   }
 
   /**
-   * Refuses what would be computed for nothing: a prefill that does not end before the deadline even when it is as fast as
-   * the fastest tenth of the last ones. (Those may have found their prompt in the cache, so the error is on the side of
-   * trying.)
+   * Refuses what would be computed for nothing: a prefill that does not end before the deadline even at the pace of the
+   * fastest tenth of the last ones of similar size. (Those may have found their prompt in the cache, so the error is on the
+   * side of trying.)
    *
    * @throws InferenceError 504 `deadline_exceeded`.
    */
@@ -37,8 +35,7 @@ export class PrefillPace {
     const { deadlineMs } = request;
     if (deadlineMs === undefined) return;
     const remainingMs = deadlineMs - performance.now();
-    const pace = this.#paceOfFast();
-    if (remainingMs > 0 && (pace === undefined || new PromptSize(request).bytes * pace < remainingMs)) return;
+    if (remainingMs > 0 && this.#leastMs(new PromptSize(request).bytes) < remainingMs) return;
     throw new InferenceError('The prompt cannot be read before the deadline of the request.', {
       status: 504,
       type: 'server_error',
@@ -46,10 +43,13 @@ export class PrefillPace {
     });
   }
 
-  #paceOfFast(): number | undefined {
-    if (this.#paces.length < ENOUGH) return undefined;
-    // Sorted once for many requests: there is one new pace for each of them at most.
-    return (this.#fastest ??= [...this.#paces].sort((a, b) => a - b)[Math.floor(this.#paces.length * FAST)]);
+  /** How long it takes at least to read so much; 0 when nothing like it was read. */
+  #leastMs(bytes: number): number {
+    const paces = this.#prefills
+      .filter((each) => each.bytes > 0 && each.bytes >= bytes * SIMILAR)
+      .map((each) => each.tookMs / each.bytes);
+    if (paces.length < ENOUGH) return 0;
+    return bytes * (paces.sort((a, b) => a - b)[Math.floor(paces.length * FAST)] ?? 0);
   }
 }
 

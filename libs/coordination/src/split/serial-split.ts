@@ -9,7 +9,7 @@ import {
   type ResponsePart,
 } from '@baton/inference';
 import type { LegSite } from '@baton/remotes';
-import { map, NEVER, of, startWith, switchAll, switchMap, type Observable } from 'rxjs';
+import { EMPTY, finalize, map, NEVER, of, startWith, switchAll, switchMap, type Observable } from 'rxjs';
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 import type { Handoff } from '../ledger/handoff.js';
 import { fallbackReason, isRecoverable, isRefusal } from './fallback.js';
@@ -53,12 +53,15 @@ function prefill(context: SplitContext, decode: LegSite | undefined): Observable
   const prefilled = onAnotherSite(sites.prefill, request, rules, (site) =>
     agreement(context, { prefill: site, decode }).pipe(
       switchMap((agreed) => {
+        // Its client left while it was tried again, or waited for room.
+        if (isLeft) return EMPTY;
         const startedAt = performance.now();
         context.progress.phase = 'prefilling';
         running = site;
         const leg = connector.prefillLeg(request, agreed);
         return site.run({ ...leg, deadlineMs: prefillDeadline(request) }).pipe(
           wholeAnswer(),
+          finalize(() => (running = undefined)),
           map((answer) => {
             context.pace.record(request, performance.now() - startedAt);
             return { site, answer, agreed };

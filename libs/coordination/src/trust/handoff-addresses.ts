@@ -51,7 +51,9 @@ export class HandoffAddresses {
   #ownAddress({ origin, kv }: Endpoint): AddressList {
     if (kv !== undefined) return NOWHERE;
     const { hostname } = new URL(origin);
-    const others = isLoopback(hostname) ? addressesOfThisMachine() : (this.client?.addressesOf(hostname) ?? []);
+    const others = isLoopback(hostname)
+      ? ['localhost', ...addressesOfThisMachine()]
+      : (this.client?.addressesOf(hostname) ?? []);
     const hosts = [hostname, ...others].map(readHost).filter((host) => host !== undefined);
     return new AddressList(hosts.map((host) => `${host}:*`));
   }

@@ -51,6 +51,9 @@ export type CallRequest = Pick<HttpCall, 'method' | 'path'> &
   /** Of an answer that is not streamed, within the bound of the client. */
   Partial<Pick<CallBounds, 'maxAnswerBytes'>>;
 
+/** Of one name; more than balancers by DNS give at a time. */
+const MOST_ADDRESSES = 32;
+
 /** The HTTP client to other instances and to engine servers. One per trust domain: sockets are never shared across. */
 export class RemoteClient {
   readonly #agent: Agent;
@@ -76,7 +79,7 @@ export class RemoteClient {
       // Neither a proxy of the environment nor a redirect: what is dialled is what was configured.
       connect: guardedConnector(policy, {
         timeoutMs: this.#times.connectTimeoutMs,
-        found: (host, addresses) => this.#found.set(host, addresses),
+        found: (host, addresses) => this.#remember(host, addresses),
       }),
       // Shorter than any server of the field keeps an idle connection (uvicorn: 5 s), so that no request meets
       // a connection that is being closed.
@@ -142,9 +145,14 @@ export class RemoteClient {
     });
   }
 
-  /** The addresses that the name of an endpoint was found at when it was last dialled; empty before that. */
+  /** The addresses that the name of an endpoint was found at when it was dialled lately; empty before that. */
   addressesOf(host: string): readonly string[] {
     return this.#found.get(host) ?? [];
+  }
+
+  /** With those of the lookups before, which live connections may still go to. */
+  #remember(host: string, addresses: readonly string[]): void {
+    this.#found.set(host, [...new Set([...addresses, ...this.addressesOf(host)])].slice(0, MOST_ADDRESSES));
   }
 
   /** Closes every socket. Waits for the aborts that are on their way, two seconds at most. */

@@ -1,4 +1,4 @@
-import { answerJson, InferenceError, readErrorBody, upstreamError } from '@baton/inference';
+import { answerJson, deadlineExceeded, InferenceError, readErrorBody, upstreamError } from '@baton/inference';
 import { errors } from 'undici';
 import { RemoteUnavailableError } from '../remote-unavailable.error.js';
 import type { LateTimer } from './call-clock.js';
@@ -58,6 +58,8 @@ export function statusError(endpoint: string, status: number, body: Buffer, secr
   if (status === 429 || status === 503) {
     return new RemoteUnavailableError(endpoint, 'busy', cause, status, undefined, said?.code);
   }
+  // Not the instance's failure: it was told how long the request has.
+  if (status === 504 && said?.code === 'deadline_exceeded') return deadlineExceeded();
   if (status >= 500) return new RemoteUnavailableError(endpoint, 'failed', cause, status, undefined, said?.code);
   return upstreamError('remote_refused', `The remote instance refused the leg (HTTP ${status}).`);
 }
