@@ -84,7 +84,8 @@ describe('a P that cannot take a request', () => {
     expect(played.moved).toEqual({ ...complete, [`prefill_retries ${reason}`]: 2 });
     const [first, second, third] = [...played.prefill].sort((a, b) => a.atMs - b.atMs);
     expect([first!.faults.length, second!.faults.length, third!.faults.length]).toEqual([1, 1, 0]);
-    expect(third!.atMs - second!.atMs).toBeGreaterThanOrEqual(90);
+    // 50 to 150 ms; the clocks are exact to some ms.
+    expect(third!.atMs - second!.atMs).toBeGreaterThanOrEqual(45);
   });
 
   it.each(REFUSALS)('$what of every P, always: three tries, then an error', async ({ fault, reason, status, code }) => {
@@ -193,7 +194,7 @@ describe('a process that is gone', () => {
     };
     await eventually('the lease has ended', idle, 3_000);
     expect(moved(broken, await countersOf(instance))).toMatchObject({
-      ...{ 'stream_end upstream_error': 1, 'handoffs_settled unknown': 1 },
+      ...{ 'stream_end upstream_error': 1, 'handoffs_settled lease_expired': 1 },
     });
     expect((await prefill.get('ledger'))['freed']).toMatchObject({ lease_expired: 1 });
   });

@@ -18,7 +18,7 @@ const flags = { 'kv-lease-ms': LEASE_MS };
 const settings = {
   ...Object.fromEntries(
     ['PREFILL', 'DECODE'].flatMap((side) =>
-      ['HEAD', 'ANSWER', 'IDLE'].map((what) => [`BATON_COORDINATION_${side}_${what}_TIMEOUT_MS`, String(TIMEOUT_MS)]),
+      ['HEAD', 'ANSWER', 'FIRST_TOKEN', 'IDLE'].map((what) => [`BATON_COORDINATION_${side}_${what}_TIMEOUT_MS`, String(TIMEOUT_MS)]),
     ),
   ),
   BATON_COORDINATION_TRANSFER_TIMEOUT_MS: String(TIMEOUT_MS),
@@ -30,19 +30,21 @@ interface Hanging {
   readonly at: HangPoint;
   /** What of a streamed answer the client has heard by then. */
   readonly tokens: number;
+  /** Why a streamed answer ends: D sends its head when it has a place. */
+  readonly ends: 'upstream_error' | 'timeout_first_token' | 'timeout_between_tokens';
 }
 
 /** A place for each api at once: a timeout of undici is exact to a second. */
 const AT_D: readonly (readonly Hanging[])[] = [
   [
-    { at: 'head', tokens: 0 },
-    { at: 'queue', tokens: 0 },
-    { at: 'load', tokens: 0 },
+    { at: 'head', tokens: 0, ends: 'upstream_error' },
+    { at: 'queue', tokens: 0, ends: 'upstream_error' },
+    { at: 'load', tokens: 0, ends: 'timeout_first_token' },
   ],
   [
-    { at: 'prefill', tokens: 0 },
-    { at: 'token', tokens: 2 },
-    { at: 'done', tokens: TOKENS },
+    { at: 'prefill', tokens: 0, ends: 'timeout_first_token' },
+    { at: 'token', tokens: 2, ends: 'timeout_between_tokens' },
+    { at: 'done', tokens: TOKENS, ends: 'timeout_between_tokens' },
   ],
 ];
 
@@ -78,7 +80,8 @@ describe('a server that hangs', () => {
         expect(befallen(played.decode, 'hang')).toBe(FLOWS.length);
         const isTaken = (index: number): boolean => stream && hanging[index]!.tokens > 0;
         const settled = FLOWS.map((_flow, index) => ({
-          ...{ 'stream_end upstream_error': 1, [`handoffs_settled ${isTaken(index) ? 'taken' : 'freed'}`]: 1 },
+          [`stream_end ${stream ? hanging[index]!.ends : 'upstream_error'}`]: 1,
+          [`handoffs_settled ${isTaken(index) ? 'taken' : 'freed'}`]: 1,
         }));
         expect(played.moved).toEqual(sum(settled));
         played.result.forEach((heard, index) => {
