@@ -67,7 +67,11 @@ describe('a P that does not see the id of the transfer (mooncake)', () => {
     const flags = { 'transfer-timeout-ms': 2_000 };
     const deployment = await startDeployment({
       ...{ connector: 'mooncake', manager: 'prefill-remote-decode-remote', flags: { prefill: flags, decode: flags } },
-      settings: { BATON_COORDINATION_DECODE_HEAD_TIMEOUT_MS: '500', BATON_COORDINATION_DECODE_IDLE_TIMEOUT_MS: '500' },
+      settings: {
+        BATON_COORDINATION_DECODE_HEAD_TIMEOUT_MS: '500',
+        BATON_COORDINATION_DECODE_FIRST_TOKEN_TIMEOUT_MS: '500',
+        BATON_COORDINATION_DECODE_IDLE_TIMEOUT_MS: '500',
+      },
     });
     try {
       const waiting = new Scene({ ...deployment, prefills: [deployment.prefill] });
@@ -79,7 +83,7 @@ describe('a P that does not see the id of the transfer (mooncake)', () => {
       expect(prefill).toMatchObject([{ outcome: 'complete' }]);
       expect(decode[0]).toMatchObject({ tokens: 0, outcome: 'aborted' });
       expect(result).toMatchObject({ status: 504, error: { code: 'remote_timeout' } });
-      expect(moved['stream_end upstream_error']).toBe(1);
+      expect(moved['stream_end timeout_first_token']).toBe(1);
     } finally {
       await deployment.stop();
     }

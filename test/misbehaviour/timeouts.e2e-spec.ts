@@ -18,7 +18,10 @@ const flags = { 'kv-lease-ms': LEASE_MS };
 const settings = {
   ...Object.fromEntries(
     ['PREFILL', 'DECODE'].flatMap((side) =>
-      ['HEAD', 'ANSWER', 'FIRST_TOKEN', 'IDLE'].map((what) => [`BATON_COORDINATION_${side}_${what}_TIMEOUT_MS`, String(TIMEOUT_MS)]),
+      ['HEAD', 'ANSWER', 'FIRST_TOKEN', 'IDLE'].map((what) => [
+        `BATON_COORDINATION_${side}_${what}_TIMEOUT_MS`,
+        String(TIMEOUT_MS),
+      ]),
     ),
   ),
   BATON_COORDINATION_TRANSFER_TIMEOUT_MS: String(TIMEOUT_MS),

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@baton/inference';
-import { AddressList, parseEndpoint, readHost, readPort, type Endpoint, type LegSite } from '@baton/remotes';
+import { parseEndpoint, readHost, readPort, type AddressList, type Endpoint, type LegSite } from '@baton/remotes';
 
 /** Which side channels may be dialled. */
 export interface SideChannels {

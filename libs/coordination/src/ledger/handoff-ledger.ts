@@ -170,6 +170,8 @@ export class HandoffLedger implements BeforeApplicationShutdown {
   ): Observable<ReleaseOutcome> {
     if (handoff.isVoid) return of('freed');
     const { action } = connector.contract.cancellation.gap;
+    // It is for one transfer: another D could read blocks that are freed by then.
+    if (action === 'decode_and_cancel' && handoff.isInDoubt) return EMPTY;
     // A D that comes so late would read, and keep in its cache, blocks that may be another's by then.
     if (action === 'decode_and_cancel' && handoff.isStale) return of('held');
     return connector.release(descriptor, means).pipe(take(1), timeout(this.#releaseTimeoutMs));

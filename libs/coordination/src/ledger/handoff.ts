@@ -1,3 +1,4 @@
+import { RemoteUnavailableError } from '@baton/remotes';
 import { Observable, Subject, type Subscription } from 'rxjs';
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 
@@ -16,6 +17,7 @@ export class Handoff {
   #isVoid = false;
   #owedSinceMs = 0;
   #leftAtMs: number | undefined;
+  #hasFallenSilent = false;
   #transfer: Observable<never> | undefined;
 
   /** @param leaseMs how long P keeps what is not taken; Infinity when nobody knows. The descriptor may say it better. */
@@ -55,6 +57,11 @@ export class Handoff {
    */
   get isStale(): boolean {
     return this.remainingLeaseMs < this.ageMs;
+  }
+
+  /** Whether a decode had the handoff, went on for a client that has gone, and then fell silent: nobody knows how far it was. */
+  get isInDoubt(): boolean {
+    return this.#transfer !== undefined && this.#hasFallenSilent;
   }
 
   /** The client has gone. */
@@ -110,6 +117,7 @@ export class Handoff {
           subscriber.next(part);
         },
         error: (error: unknown) => {
+          this.#hasFallenSilent = isSilence(error);
           over();
           subscriber.error(error);
         },
@@ -125,6 +133,10 @@ export class Handoff {
       };
     });
   }
+}
+
+function isSilence(error: unknown): boolean {
+  return error instanceof RemoteUnavailableError && (error.reason === 'timeout' || error.reason === 'reset');
 }
 
 function untilEnded(ended: Observable<never>, decode: Subscription): Observable<never> {
