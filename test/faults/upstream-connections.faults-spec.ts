@@ -56,8 +56,9 @@ const keepAliveRace: FaultCase = {
       }
       await sleep(20);
       const before = closes();
-      for (let index = 0; index < trial.runs / 2; index += 1) {
-        const prompt = promptOf(half * trial.runs + index);
+      // A connection that was closed under a request is no reused one for the next.
+      for (let index = 0; closes() - before < trial.runs / 2 && index < trial.runs * 2; index += 1) {
+        const prompt = promptOf(half * trial.runs * 2 + index);
         const { status, code } = await client.complete(prompt, { tokens: 1, stream: false });
         // Sent again it would be a second leg of one id. Idle connections are kept for 4 s, shorter than servers keep theirs.
         if (code === 'remote_reset') errors += 1;
