@@ -92,7 +92,8 @@ async function restartAll(trial: Trial, pool: Pool): Promise<void> {
   trial.worst('legs sent to another D', retries, '');
   for (const { verdict, why } of load.failures) if (verdict !== 'error') trial.failed(`${verdict}: ${why}`);
   // Of a few hundred requests, one that met a closing connection is more than the share says.
-  if (failed > Math.max(1, load.sent * MOST_FAILED)) trial.failed(`${failed} of ${load.sent} failed: ${load.failures[0]!.why}`);
+  if (failed > Math.max(1, load.sent * MOST_FAILED))
+    trial.failed(`${failed} of ${load.sent} failed: ${load.failures[0]!.why}`);
 }
 
 /** Clients behind a load balancer that knows two coordinators, and asks those that say they are ready. */
