@@ -69,7 +69,7 @@ export class RemotePool {
     const { maxInFlight = 1_024, maxWaiting = 1_024, waitTimeoutMs = 10_000 } = options;
     const breaker = { failures: options.breakerFailures ?? 10, openMs: options.breakerOpenMs ?? 5_000 };
     this.#loads = endpoints.map((endpoint) => new EndpointLoad(endpoint, maxInFlight, breaker));
-    this.#turns = new EndpointTurns({ maxWaiting, waitTimeoutMs });
+    this.#turns = new EndpointTurns(this.#loads, { maxWaiting, waitTimeoutMs });
     this.#onAttempt = options.onAttempt ?? ((): void => undefined);
   }
 
@@ -115,6 +115,8 @@ export class RemotePool {
         const withRoom = roomIn(loads);
         const offered = isUrgent && withRoom.length === 0 ? loads : withRoom;
         const take = (chosen: Endpoint): void => {
+          // A pick is for one endpoint, whatever else the picker says.
+          if (place !== undefined) return;
           const load = offered.find(({ endpoint }) => endpoint === chosen);
           if (load === undefined) error(new Error(`The picker chose ${chosen.name}, which it was not offered.`));
           // A picker that took its time chose among those that had room before.
@@ -149,7 +151,11 @@ export class RemotePool {
   }
 
   #run({ endpoint, breaker }: EndpointLoad, leg: InferenceRequest): Observable<ResponsePart> {
-    return attempt(this.client.run(endpoint, leg), breaker, (result) => this.#onAttempt(endpoint, result));
+    return attempt(this.client.run(endpoint, leg), breaker, {
+      // Its breaker may have closed, and others wait for it.
+      onAnswered: () => this.#turns.next(),
+      onEnd: (result) => this.#onAttempt(endpoint, result),
+    });
   }
 }
 

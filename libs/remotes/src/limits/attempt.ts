@@ -9,26 +9,37 @@ import { hasAnswered, type Breaker } from './breaker.js';
  */
 export type AttemptResult = 'ok' | 'cancelled' | 'refused' | Exclude<UnavailableReason, 'no_endpoint'>;
 
-/** Runs a leg, and tells the breaker and `onEnd` what became of it. */
+/** Told of one leg. */
+export interface AttemptObserver {
+  /** The remote has begun to answer, in whatever way: it is there. */
+  onAnswered(): void;
+  onEnd(result: AttemptResult): void;
+}
+
+/** Runs a leg, and tells the breaker and `observer` what became of it. */
 export function attempt(
   parts: Observable<ResponsePart>,
   breaker: Breaker,
-  onEnd: (result: AttemptResult) => void,
+  observer: AttemptObserver,
 ): Observable<ResponsePart> {
   return new Observable((subscriber) => {
     let hasBegun = false;
     let isOver = false;
     const end = (result: AttemptResult): void => {
       isOver = true;
-      onEnd(result);
+      observer.onEnd(result);
+    };
+    const isThere = (): void => {
+      breaker.succeeded();
+      observer.onAnswered();
     };
     const answered = (): void => {
-      if (!hasBegun) breaker.succeeded();
+      if (!hasBegun) isThere();
       hasBegun = true;
     };
     // Before the source: one that ends at once must find it there.
     subscriber.add(() => {
-      if (!isOver) onEnd('cancelled');
+      if (!isOver) observer.onEnd('cancelled');
     });
     return parts.subscribe({
       next: (part) => {
@@ -37,7 +48,7 @@ export function attempt(
       },
       error: (error: unknown) => {
         const isUp = hasBegun ? undefined : hasAnswered(error);
-        if (isUp === true) breaker.succeeded();
+        if (isUp === true) isThere();
         if (isUp === false) breaker.failed();
         end(resultOf(error));
         subscriber.error(error);

@@ -37,6 +37,13 @@ export class Breaker {
     return this.#now() < this.#openUntil ? 'open' : 'half_open';
   }
 
+  /** How long it stays open from now on, in ms; undefined when it is not open. */
+  get halfOpensInMs(): number | undefined {
+    if (this.#openUntil === undefined) return undefined;
+    const ms = this.#openUntil - this.#now();
+    return ms > 0 ? ms : undefined;
+  }
+
   /** Whether a leg may be sent. */
   get allows(): boolean {
     const { state } = this;

@@ -31,8 +31,13 @@ interface Waiting {
 export class EndpointTurns {
   readonly #queue = new FairQueue<Waiting>();
   #isServing = false;
+  #halfOpens: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: TurnsOptions) {}
+  /** @param loads all that anybody may want. */
+  constructor(
+    private readonly loads: readonly EndpointLoad[],
+    private readonly options: TurnsOptions,
+  ) {}
 
   /** How many wait for `load`, which may not be all that they wait for. */
   waitingFor(load: EndpointLoad): number {
@@ -59,6 +64,7 @@ export class EndpointTurns {
       const leave = (): void => {
         clearTimeout(timer);
         this.#queue.remove(owner, waiting);
+        if (this.#queue.size === 0) clearTimeout(this.#halfOpens);
       };
       const waiting: Waiting = {
         loads,
@@ -70,6 +76,7 @@ export class EndpointTurns {
       };
       const timer = setTimeout(() => waiting.refuse(), waitMs);
       this.#queue.add(owner, waiting);
+      this.#watchBreakers();
       return leave;
     });
   }
@@ -85,6 +92,15 @@ export class EndpointTurns {
     } finally {
       this.#isServing = false;
     }
+    this.#watchBreakers();
+  }
+
+  /** An endpoint that was left alone may be tried again without anything else having happened. */
+  #watchBreakers(): void {
+    clearTimeout(this.#halfOpens);
+    if (this.#queue.size === 0) return;
+    const soonestMs = Math.min(...this.loads.map(({ breaker }) => breaker.halfOpensInMs ?? Infinity));
+    if (soonestMs < Infinity) this.#halfOpens = setTimeout(() => this.next(), Math.ceil(soonestMs));
   }
 
   #makeRoom(owner: string): boolean {

@@ -239,6 +239,38 @@ describe('a pool with breakers', () => {
     expect(new Set(attempts)).toEqual(new Set(['d:1 ok', 'd:2 connect', 'd:2 ok']));
   });
 
+  it('lets in who waits when one that was left alone may be tried again, and all when it has answered', async () => {
+    const remotes = pool(2, { maxInFlight: 2, breakerFailures: 1, breakerOpenMs: 40, waitTimeoutMs: 30_000 });
+    const answers: Record<string, Observable<ResponsePart>> = {
+      'd:1': new Subject<ResponsePart>(),
+      'd:2': failing(new RemoteUnavailableError('d:2', 'connect')),
+    };
+    const run = legs(remotes, (name) => answers[name] ?? failing(new Error(name)));
+    run(2);
+    expect(remotes.states().map(({ state }) => state)).toEqual(['closed', 'open']);
+    const held = [pick(remotes), pick(remotes)];
+    expect(held.map(({ site }) => site?.endpoint?.name)).toEqual(['d:1', 'd:1']);
+    const waiting = [pick(remotes), pick(remotes)];
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const trial = waiting.find(({ site }) => site !== undefined);
+    expect(waiting.map(({ site }) => site?.endpoint?.name)).toEqual(['d:2', undefined]);
+    answers['d:2'] = answering;
+    trial?.site?.run(of()).subscribe();
+    expect(waiting[1]?.site?.endpoint?.name).toBe('d:2');
+    for (const { subscription } of [...held, ...waiting]) subscription.unsubscribe();
+    expect(inFlight(remotes)).toEqual([0, 0]);
+  });
+
+  it('holds one place for a picker that chooses twice', () => {
+    const chosen = new Subject<Endpoint>();
+    const remotes = pool(2, {}, { pick: () => chosen });
+    const picked = pick(remotes);
+    for (const endpoint of remotes.endpoints) chosen.next(endpoint);
+    expect([picked.site?.endpoint?.name, ...inFlight(remotes)]).toEqual(['d:1', 1, 0]);
+    picked.subscription.unsubscribe();
+    expect(inFlight(remotes)).toEqual([0, 0]);
+  });
+
   it('asks all the same when there is nobody else', () => {
     const remotes = pool(1, { breakerFailures: 2 });
     const run = legs(remotes, (name) => failing(new RemoteUnavailableError(name, 'connect')));
