@@ -4,7 +4,7 @@ import { behave, settled, startPool, type Pool } from './content/pool.js';
 import { misbehave, troubleSeen, wirePlan } from './content/trouble.js';
 import { illBehaved, satisfied, wellBehaved } from './soak/clients.js';
 import { load, Tally, type Stream } from './soak/load.js';
-import { SLOPES, Watch, WATCHED, type Sample } from './soak/watch.js';
+import { COLLECTING, SLOPES, Watch, WATCHED, type Sample } from './soak/watch.js';
 import { faultCases, type Trial } from './support/fault-case.js';
 
 /** `npm run test:soak` sets these. Without them it is a look whether all comes to rest. */
@@ -28,9 +28,9 @@ const SLOPES_FROM_MINUTES = 10;
 
 async function soak(trial: Trial): Promise<void> {
   const { random } = trial;
-  const settings = { BATON_KV_HANDOFF_TTL_MS: '5000' };
+  const settings = { ...COLLECTING, BATON_KV_HANDOFF_TTL_MS: '5000' };
   const flags = { 'kv-lease-ms': 5_000 };
-  const pool = await startPool({ connector: 'nixl', flags: { prefill: flags, decode: flags } });
+  const pool = await startPool({ connector: 'nixl', settings: COLLECTING, flags: { prefill: flags, decode: flags } });
   const pair = IS_LONG ? await startPair({ prefill: settings, decode: settings }) : undefined;
   try {
     const watches = [
@@ -48,7 +48,7 @@ async function soak(trial: Trial): Promise<void> {
     await settled(pool, 10_000).catch((error: unknown) => trial.failed(String(error)));
     await atRest(trial, watches, before);
     tellOf(trial, watches, tally, faults);
-    trial.injected(faults + (tally.counts.get('left') ?? 0));
+    trial.injected(faults + misbehaved(tally));
   } finally {
     await Promise.all([pool.stop(), pair?.stop()]);
   }
@@ -57,10 +57,16 @@ async function soak(trial: Trial): Promise<void> {
 async function makeTrouble(trial: Trial, pool: Pool): Promise<void> {
   for (const member of pool.members) {
     // There are some twenty misbehaviours, and two legs: together they are half of the faults.
-    await misbehave(member, trial.random, FAULTS / 100);
+    await misbehave(member, trial.random, FAULTS / 75);
     member.proxy.plan = () => wirePlan(trial.random);
   }
 }
+
+const OF_CLIENTS = ['left', 'stalled and left', 'read slowly', 'refused'];
+
+/** How many clients did not behave well. */
+const misbehaved = ({ counts }: Tally): number =>
+  OF_CLIENTS.reduce((sum, outcome) => sum + (counts.get(outcome) ?? 0), 0);
 
 function streamsOf(pool: Pool, pair: Pair | undefined): Stream[] {
   const onPool: Stream = {
@@ -117,6 +123,7 @@ function tellOf(trial: Trial, watches: readonly Watch[], tally: Tally, faults: n
   for (const complaint of tally.complaints) trial.failed(complaint);
   trial.worst('visits', tally.visits, '');
   trial.worst('faults of engines and wires', faults, '');
+  trial.worst('faults, of all visits', Math.round((100 * (faults + misbehaved(tally))) / tally.visits), '%');
   for (const [outcome, count] of tally.counts) trial.worst(outcome, count, 'visits');
   if (!IS_LONG) return;
   for (const watch of watches) {

@@ -1,9 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { InstanceProcess } from '../../support/instance-process.js';
 import { slopeOf, type Point } from './slope.js';
 
 const MEGABYTE = 1024 * 1024;
 const PAGE_BYTES = 4_096;
+/** A collection of garbage takes some 50 ms. */
+const COLLECTED_MS = 300;
+
+/** Settings with which an instance collects its garbage when it is asked to: see `collect.mjs`. */
+export const COLLECTING = { NODE_OPTIONS: `--import ${new URL('collect.mjs', import.meta.url).href}` };
 
 export const WATCHED = ['rss', 'heap', 'fds', 'timers', 'in flight', 'handoffs', 'waiting', 'temp files'] as const;
 export type Watched = (typeof WATCHED)[number];
@@ -21,7 +27,7 @@ export interface Sample extends Readonly<Record<Watched, number>> {
   readonly minute: number;
 }
 
-/** What an instance has and holds, looked at again and again. */
+/** What an instance that was started with {@link COLLECTING} has and holds, looked at again and again. */
 export class Watch {
   readonly samples: Sample[] = [];
 
@@ -33,6 +39,8 @@ export class Watch {
 
   async look(minute: number): Promise<Sample> {
     const { pid } = this.instance;
+    this.instance.child.kill('SIGUSR2');
+    await sleep(COLLECTED_MS);
     const [metric, statm, fds] = await Promise.all([
       this.instance.metrics(),
       readFile(`/proc/${pid}/statm`, 'utf8'),
@@ -57,20 +65,6 @@ export class Watch {
   slope(what: Watched): number {
     const last = this.samples.at(-1)?.minute ?? 0;
     const late = this.samples.filter(({ minute }) => minute >= last / 4);
-    // The heap goes up and down with the collector: its lows are what is held.
-    const points = late.map((sample): Point => ({ minute: sample.minute, value: sample[what] }));
-    return slopeOf(what === 'heap' ? lows(points) : points);
+    return slopeOf(late.map((sample): Point => ({ minute: sample.minute, value: sample[what] })));
   }
-}
-
-const LOW_OF = 6;
-
-function lows(points: readonly Point[]): Point[] {
-  const found: Point[] = [];
-  for (let from = 0; from < points.length; from += LOW_OF) {
-    const [first, ...others] = points.slice(from, from + LOW_OF);
-    if (first === undefined) continue;
-    found.push(others.reduce((low, point) => (point.value < low.value ? point : low), first));
-  }
-  return found;
 }
