@@ -27,21 +27,25 @@ const project = (displayName, testMatch, setupFilesAfterEnv = []) => ({
   },
 });
 
+/** With simulators in place of engines. */
 const WIRE = ['test/conformance', 'test/coordinator', 'test/misbehaviour'];
+/** With the embedded engine, and tests that look at time closely: each has the machine to itself. */
+const ALONE = ['disconnect', 'failure', 'streaming'].map((name) => `<rootDir>/test/${name}.e2e-spec.ts`);
+const PATIENT = ['<rootDir>/test/e2e-timeout.mjs'];
 
 export default {
   projects: [
     project('unit', ['<rootDir>/libs/**/src/**/*.spec.ts', '<rootDir>/apps/**/src/**/*.spec.ts']),
+    project('e2e', ALONE, PATIENT),
     {
-      ...project('e2e', ['<rootDir>/test/**/*.e2e-spec.ts'], ['<rootDir>/test/e2e-timeout.mjs']),
-      testPathIgnorePatterns: WIRE.map((path) => `<rootDir>/${path}/`),
+      ...project('embedded', ['<rootDir>/test/**/*.e2e-spec.ts'], PATIENT),
+      testPathIgnorePatterns: [...WIRE.map((path) => `<rootDir>/${path}/`), ...ALONE],
     },
-    // Against simulators, which mostly wait: these run side by side, while the others have the machine to themselves.
-    project('faults', ['<rootDir>/test/faults/**/*.faults-spec.ts'], ['<rootDir>/test/e2e-timeout.mjs']),
+    project('faults', ['<rootDir>/test/faults/**/*.faults-spec.ts'], PATIENT),
     project(
       'wire',
       WIRE.map((path) => `<rootDir>/${path}/**/*.e2e-spec.ts`),
-      ['<rootDir>/test/e2e-timeout.mjs'],
+      PATIENT,
     ),
   ],
 };

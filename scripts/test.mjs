@@ -1,10 +1,11 @@
 /**
- * `npm test`: every check of the project, one after another; a failed one does not hide the next.
- * `npm test -- --only unit,e2e` runs some of them. The last line is `N passed, N failed`.
+ * `npm test`: every check of the project; a failed one does not hide the next. The checks of a group run side by side, as
+ * many as the machine has cores, and the groups one after another. `npm test -- --only unit,e2e` runs some of them.
+ * The last line is `N passed, N failed`.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build, install, ROOT } from './setup.mjs';
@@ -14,51 +15,69 @@ const MINUTE_MS = 60_000;
 const EXIT_GRACE_MS = 10_000;
 const rooms = ['libs', 'apps', 'plugins', 'test'].filter((directory) => existsSync(ROOT + directory));
 
-/** The checks in order; a tool counts as one test, jest as many as it has run. */
-const stages = {
-  build: () => asOneTest(build),
-  format: () => tool('prettier/bin/prettier.cjs', ['--check', '.']),
-  lint: () => tool('eslint/bin/eslint.js', ['.']),
-  architecture: () =>
-    tool('dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', ...rooms]),
-  types: () => tool('typescript/bin/tsc', ['-p', 'tsconfig.check.json']),
-  unit: () => jest('unit', [], 10 * MINUTE_MS),
-  wire: () => jest('wire', ['--maxWorkers=2'], 60 * MINUTE_MS),
-  faults: () => jest('faults', ['--maxWorkers=2'], 60 * MINUTE_MS),
-  e2e: () => jest('e2e', ['--runInBand'], 60 * MINUTE_MS),
-};
+/** The checks, in groups; a tool counts as one test, jest as many as it has run. Each gets a function that shows output. */
+const groups = [
+  { build: () => asOneTest(build) },
+  {
+    lint: (show) => tool('eslint/bin/eslint.js', ['.'], show),
+    format: (show) => tool('prettier/bin/prettier.cjs', ['--check', '.'], show),
+    architecture: (show) =>
+      tool('dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', ...rooms], show),
+    types: (show) => tool('typescript/bin/tsc', ['-p', 'tsconfig.check.json'], show),
+  },
+  { unit: (show) => jest(['unit'], ['--maxWorkers=2'], show) },
+  // Against simulators, which mostly wait.
+  { wire: (show) => jest(['wire', 'faults'], ['--maxWorkers=3'], show) },
+  { embedded: (show) => jest(['embedded'], ['--maxWorkers=2'], show) },
+  { e2e: (show) => jest(['e2e'], ['--runInBand'], show) },
+];
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-const failedStages = [];
+const failedChecks = [];
 
-for (const name of await chosenStages()) {
-  console.log(`\n== ${name}`);
-  const start = performance.now();
-  const { passed, failed, skipped } = await stages[name]();
-  total.passed += passed;
-  total.failed += failed;
-  total.skipped += skipped;
-  if (failed > 0) failedStages.push(name);
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`== ${name}: ${failed > 0 ? 'FAILED' : 'passed'} in ${seconds} s`);
+for (const group of await chosenGroups()) {
+  const waiting = Object.entries(group);
+  const isAlone = waiting.length === 1;
+  const workers = Array.from({ length: availableParallelism() }, async () => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await run(...next, isAlone);
+  });
+  await Promise.all(workers);
 }
 
-if (failedStages.length > 0) console.log(`\nFailed: ${failedStages.join(', ')}`);
+if (failedChecks.length > 0) console.log(`\nFailed: ${failedChecks.join(', ')}`);
 process.exitCode = total.failed > 0 ? 1 : 0;
 const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
 console.log(`${total.passed} passed, ${total.failed} failed${skipped}`);
 
-/** The stages to run; none when the command line is wrong or the packages cannot be installed. */
-async function chosenStages() {
+/** Runs one check. What it says is shown at once when it runs alone, else when it has ended. */
+async function run(name, check, isAlone) {
+  const said = [];
+  const show = isAlone ? (output) => process.stdout.write(output) : (output) => said.push(output);
+  const start = performance.now();
+  if (isAlone) console.log(`\n== ${name}`);
+  const { passed, failed, skipped } = await check(show);
+  if (!isAlone) console.log(`\n== ${name}\n${Buffer.concat(said).toString('utf8')}`);
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+  if (failed > 0) failedChecks.push(name);
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  console.log(`== ${name}: ${failed > 0 ? 'FAILED' : 'passed'} in ${seconds} s`);
+}
+
+/** What to run; nothing when the command line is wrong or the packages cannot be installed. */
+async function chosenGroups() {
   try {
     const { values } = parseArgs({ options: { only: { type: 'string' } } });
-    const names = values.only?.split(',') ?? Object.keys(stages);
-    const unknown = names.filter((name) => !Object.hasOwn(stages, name));
+    const known = groups.flatMap((group) => Object.keys(group));
+    const names = values.only?.split(',') ?? known;
+    const unknown = names.filter((name) => !known.includes(name));
     if (unknown.length > 0) {
-      throw new Error(`--only ${unknown.join(',')}: the stages are ${Object.keys(stages).join(', ')}`);
+      throw new Error(`--only ${unknown.join(',')}: the checks are ${known.join(', ')}`);
     }
     await install();
-    return names;
+    const chosen = groups.map((group) => Object.entries(group).filter(([name]) => names.includes(name)));
+    return chosen.filter((entries) => entries.length > 0).map((entries) => Object.fromEntries(entries));
   } catch (error) {
     console.error(error.message);
     total.failed += 1;
@@ -76,12 +95,12 @@ async function asOneTest(check) {
   }
 }
 
-function tool(script, args) {
-  return asOneTest(() => node([`node_modules/${script}`, ...args], 10 * MINUTE_MS));
+function tool(script, args, show) {
+  return asOneTest(() => node([`node_modules/${script}`, ...args], 10 * MINUTE_MS, show));
 }
 
-/** Runs a jest project and reads its totals; a suite that does not even load counts as one failed test. */
-async function jest(project, args, timeoutMs) {
+/** Runs jest projects and reads their totals; a suite that does not even load counts as one failed test. */
+async function jest(projects, args, show) {
   const directory = mkdtempSync(join(tmpdir(), 'baton-test-'));
   const outputFile = join(directory, 'jest.json');
   try {
@@ -89,9 +108,10 @@ async function jest(project, args, timeoutMs) {
       node(
         [
           ...['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'],
-          ...['--ci', '--selectProjects', project, '--json', '--outputFile', outputFile, ...args],
+          ...['--ci', '--selectProjects', ...projects, '--json', '--outputFile', outputFile, ...args],
         ],
-        timeoutMs,
+        60 * MINUTE_MS,
+        show,
         outputFile,
       ),
     );
@@ -110,11 +130,13 @@ async function jest(project, args, timeoutMs) {
 }
 
 /**
- * Runs Node with its output shown. Rejects unless it exits with 0 in time, and soon after it has written `lastFile`.
+ * Runs Node. Rejects unless it exits with 0 in time, and soon after it has written `lastFile`.
  */
-function node(args, timeoutMs, lastFile) {
+function node(args, timeoutMs, show, lastFile) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: 'inherit' });
+    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['inherit', 'pipe', 'pipe'] });
+    child.stdout.on('data', show);
+    child.stderr.on('data', show);
     let late;
     let exitBound;
     const end = (why) => {
