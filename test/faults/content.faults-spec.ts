@@ -211,7 +211,7 @@ const promptsAtEdges: FaultCase = {
 
 const severalChoices: FaultCase = {
   id: 'R27',
-  title: 'all of n choices come, each complete and right',
+  title: 'all of n choices come, each complete and right, or a refusal',
   runs: { scaled: 32, full: 320 },
   run: async (trial) => {
     const connectors: readonly PooledConnector[] = trial.isFull ? ['nixl', 'mooncake', 'sglang', 'trtllm'] : ['nixl'];
@@ -226,7 +226,9 @@ const severalChoices: FaultCase = {
           const prompt = `Say ${n} things about the number ${run}.`;
           const { verdict, why } = await ask(pool.instance.url, questionOf({ flow, stream, prompt, maxTokens: 6, n }));
           trial.injected();
-          if (verdict !== 'right') trial.failed(`${connector}, ${flow.api}, n ${n}: ${verdict} (${why})`);
+          // Several choices are not split, and an SGLang server that decodes for others refuses what was not prefilled.
+          const expected = connector === 'sglang' && n > 1 ? 'error' : 'right';
+          if (verdict !== expected) trial.failed(`${connector}, ${flow.api}, n ${n}: ${verdict} (${why})`);
         }
         await settled(pool, 3_000).catch((error: unknown) => trial.failed(String(error)));
         for (const { role, simulator } of pool.members) {
