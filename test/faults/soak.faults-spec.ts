@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startPair, type Pair } from '../support/pair.js';
 import { behave, settled, startPool, type Pool } from './content/pool.js';
@@ -83,6 +84,9 @@ function streamsOf(pool: Pool, pair: Pair | undefined): Stream[] {
 
 /** Drives until the time is over, and looks at the instances meanwhile. */
 async function run(streams: readonly Stream[], watches: readonly Watch[], trial: Trial, tally: Tally): Promise<void> {
+  // Clients that hang are of no account while this process, or the whole machine, stood still.
+  const stalls = monitorEventLoopDelay({ resolution: 100 });
+  stalls.enable();
   const start = performance.now();
   const until = start + (IS_LONG ? MINUTES * MINUTE_MS : SHORT_MS);
   const driven = load(streams, trial.random, until, tally);
@@ -95,6 +99,8 @@ async function run(streams: readonly Stream[], watches: readonly Watch[], trial:
     process.stdout.write(`${minute.toFixed(1)} min, ${tally.visits} visits; ${told.join('; ')}\n`);
   }
   await driven;
+  stalls.disable();
+  trial.worst('longest stall of the clients', stalls.max / 1e6, 'ms');
 }
 
 const textOf = (sample: Sample): string =>
@@ -127,11 +133,12 @@ function tellOf(trial: Trial, watches: readonly Watch[], tally: Tally, faults: n
   for (const [outcome, count] of tally.counts) trial.worst(outcome, count, 'visits');
   if (!IS_LONG) return;
   for (const watch of watches) {
-    for (const { what, unit, most } of SLOPES) {
-      const slope = watch.slope(what);
-      trial.worst(`${watch.name}: slope of ${what}`, Math.round(slope * 1_000) / 1_000, unit);
-      if (MINUTES >= SLOPES_FROM_MINUTES && slope > most) {
-        trial.failed(`${watch.name}: ${what} grows by ${slope.toFixed(3)} ${unit}`);
+    for (const { what, unit, most, noise } of SLOPES) {
+      const [slope, growth] = [watch.slope(what), watch.growth(what)];
+      trial.worst(`${watch.name}: slope of ${what}`, Math.round(slope * 1_000) / 1_000, `${unit}/min`);
+      trial.worst(`${watch.name}: more ${what} in the last quarter than in the second`, growth, unit);
+      if (MINUTES >= SLOPES_FROM_MINUTES && slope > most && growth > noise) {
+        trial.failed(`${watch.name}: ${what} grows by ${slope.toFixed(3)} ${unit}/min`);
       }
     }
     const last = watch.samples.at(-1);

@@ -14,12 +14,22 @@ export const COLLECTING = { NODE_OPTIONS: `--import ${new URL('collect.mjs', imp
 export const WATCHED = ['rss', 'heap', 'fds', 'timers', 'in flight', 'handoffs', 'waiting', 'temp files'] as const;
 export type Watched = (typeof WATCHED)[number];
 
+/** What must not grow. */
+export interface Slope {
+  readonly what: Watched;
+  readonly unit: string;
+  /** Per minute. */
+  readonly most: number;
+  /** What the median of some minutes goes up and down by: requests under way, pages that an allocator keeps. */
+  readonly noise: number;
+}
+
 /** Of what is held per request, the slopes say nothing; its end does. */
-export const SLOPES: readonly { readonly what: Watched; readonly unit: string; readonly most: number }[] = [
-  { what: 'rss', unit: 'MB/min', most: 0.1 },
-  { what: 'heap', unit: 'MB/min', most: 0.1 },
-  { what: 'fds', unit: '/min', most: 0.05 },
-  { what: 'timers', unit: '/min', most: 0.05 },
+export const SLOPES: readonly Slope[] = [
+  { what: 'rss', unit: 'MB', most: 0.1, noise: 5 },
+  { what: 'heap', unit: 'MB', most: 0.1, noise: 2 },
+  { what: 'fds', unit: '', most: 0.05, noise: 5 },
+  { what: 'timers', unit: '', most: 0.05, noise: 5 },
 ];
 
 /** One look at a process. */
@@ -63,8 +73,20 @@ export class Watch {
 
   /** Over the last three quarters: what comes before is warming up. */
   slope(what: Watched): number {
+    return slopeOf(this.#after(1 / 4).map((sample): Point => ({ minute: sample.minute, value: sample[what] })));
+  }
+
+  /** How much more there is in the last quarter than in the second one, of the median: a slope alone may be noise. */
+  growth(what: Watched): number {
+    const late = this.#after(1 / 4);
+    const quarter = Math.floor(late.length / 3);
+    const median = (samples: readonly Sample[]): number =>
+      samples.map((sample) => sample[what]).sort((a, b) => a - b)[samples.length >> 1] ?? 0;
+    return median(late.slice(-quarter)) - median(late.slice(0, quarter));
+  }
+
+  #after(share: number): readonly Sample[] {
     const last = this.samples.at(-1)?.minute ?? 0;
-    const late = this.samples.filter(({ minute }) => minute >= last / 4);
-    return slopeOf(late.map((sample): Point => ({ minute: sample.minute, value: sample[what] })));
+    return this.samples.filter(({ minute }) => minute >= last * share);
   }
 }
