@@ -28,14 +28,17 @@ const project = (displayName, testMatch, setupFilesAfterEnv = []) => ({
 });
 
 /** With simulators in place of engines. */
-const WIRE = ['test/conformance', 'test/coordinator', 'test/misbehaviour'];
+const WIRE = ['test/conformance', 'test/coordinator', 'test/misbehaviour', 'test/plugins'];
 /** With the embedded engine, and tests that look at time closely: each has the machine to itself. */
 const ALONE = ['disconnect', 'failure', 'streaming'].map((name) => `<rootDir>/test/${name}.e2e-spec.ts`);
 const PATIENT = ['<rootDir>/test/e2e-timeout.mjs'];
 
 export default {
   projects: [
-    project('unit', ['<rootDir>/libs/**/src/**/*.spec.ts', '<rootDir>/apps/**/src/**/*.spec.ts']),
+    project(
+      'unit',
+      ['libs/**/src', 'apps/**/src', 'plugins/*/src'].map((path) => `<rootDir>/${path}/**/*.spec.ts`),
+    ),
     project('e2e', ALONE, PATIENT),
     {
       ...project('embedded', ['<rootDir>/test/**/*.e2e-spec.ts'], PATIENT),

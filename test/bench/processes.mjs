@@ -43,6 +43,7 @@ export async function startInstance(engine, execArgv) {
       BATON_COORDINATION_CONNECTOR: 'embedded',
       BATON_COORDINATION_DECODE_ENDPOINTS: engine,
       BATON_LOG_LEVEL: 'warn',
+      BATON_PLUGIN_DIRECTORIES: '',
     },
   });
   const { url } = await message(child, 'ready');

@@ -102,32 +102,42 @@ const stalledThenReset: FaultCase = {
   runs: { scaled: 8, full: 1_000 },
   boundMs: { scaled: 60_000, full: 400_000 },
   run: async (trial) => {
-    const baseline = await baselineOf(rig.instances);
-    const atOnce = trial.isFull ? 50 : 2;
-    for (let run = 0; run < trial.runs; run += atOnce) {
-      // Filling buffers with what has to be read and written anew takes long: in full, one group of each such way.
-      const way = rig.ways[run / atOnce] ?? rig.ways[0]!;
-      const flood = new Flood(way.events, atOnce);
-      way.server.behave = flood.behave;
-      const readers = await Promise.all(
-        Array.from({ length: atOnce }, () => SlowReader.ask(way.instance.port, way.path, way.body)),
-      );
-      await eventually('every stream has begun', () => flood.streams.length === atOnce, 10_000);
-      await untilPaused(trial, flood, way.name);
-      trial.injected(flood.open);
-      const start = performance.now();
-      for (const reader of readers) reader.reset();
-      const over = async (): Promise<boolean> =>
-        flood.open === 0 && (await way.instance.metric('baton_inflight_requests')) === 0;
-      await eventually('nothing is pending', over, 1_000).catch((error: unknown) =>
-        trial.failed(`${way.name}: ${String(error)}, ${flood.open} streams are open`),
-      );
-      trial.worst('nothing pending after', performance.now() - start, 'ms');
-      way.server.behaveWell();
+    // They reset before they would be cut off, however long it takes to fill the buffers.
+    const rig = await startReadersRig({ BATON_SERVER_STALL_TIMEOUT_MS: '60000' });
+    try {
+      await stallThenReset(trial, rig);
+    } finally {
+      await rig.stop();
     }
-    await assertQuiet(trial, baseline, { idleConnections: 2 * atOnce });
   },
 };
+
+async function stallThenReset(trial: Trial, { ways, instances }: ReadersRig): Promise<void> {
+  const baseline = await baselineOf(instances);
+  const atOnce = trial.isFull ? 50 : 2;
+  for (let run = 0; run < trial.runs; run += atOnce) {
+    // Filling buffers with what has to be read and written anew takes long: in full, one group of each such way.
+    const way = ways[run / atOnce] ?? ways[0]!;
+    const flood = new Flood(way.events, atOnce);
+    way.server.behave = flood.behave;
+    const readers = await Promise.all(
+      Array.from({ length: atOnce }, () => SlowReader.ask(way.instance.port, way.path, way.body)),
+    );
+    await eventually('every stream has begun', () => flood.streams.length === atOnce, 10_000);
+    await untilPaused(trial, flood, way.name);
+    trial.injected(flood.open);
+    const start = performance.now();
+    for (const reader of readers) reader.reset();
+    const over = async (): Promise<boolean> =>
+      flood.open === 0 && (await way.instance.metric('baton_inflight_requests')) === 0;
+    await eventually('nothing is pending', over, 1_000).catch((error: unknown) =>
+      trial.failed(`${way.name}: ${String(error)}, ${flood.open} streams are open`),
+    );
+    trial.worst('nothing pending after', performance.now() - start, 'ms');
+    way.server.behaveWell();
+  }
+  await assertQuiet(trial, baseline, { idleConnections: 2 * atOnce });
+}
 
 const UNIT = fc.constantFrom(
   ...['a', ' ', '"', '\\', '\n', '\r\n', '\u2028', '\0', 'é', 'ß', 'ı', '漢', '字', '한', 'अ', 'ก็', 'ﷺ'],

@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../apps/instance/dist/main.js', import.meta.url));
@@ -9,6 +10,12 @@ const SABOTAGE =
 
 /** Tests send legs as other instances do, without a key, unless keys are what they are about. */
 const DEFAULTS = { BATON_SERVER_PORT: '0', BATON_LOG_LEVEL: 'warn', BATON_SECURITY_KEYLESS: 'peer' };
+
+/** Tests have no plugins unless they ask for some, in the environment or in the file. */
+async function withoutPlugins(file: string | undefined): Promise<Readonly<Record<string, string>>> {
+  const asks = file !== undefined && (await readFile(file, 'utf8')).includes('pluginDirectories');
+  return asks ? {} : { BATON_PLUGIN_DIRECTORIES: '' };
+}
 
 /** An instance of Baton in a process of its own, on ports that the system chose. */
 export class InstanceProcess {
@@ -33,7 +40,7 @@ export class InstanceProcess {
   ): Promise<InstanceProcess> {
     const inherited = Object.entries(process.env).filter(([name]) => !/^(BATON_|NODE_OPTIONS|JEST_)/.test(name));
     const child = fork(MAIN, file === undefined ? [] : ['--config', file], {
-      env: { ...Object.fromEntries(inherited), ...DEFAULTS, ...settings },
+      env: { ...Object.fromEntries(inherited), ...DEFAULTS, ...(await withoutPlugins(file)), ...settings },
       execArgv: [...SABOTAGE, ...preloads].flatMap(({ href }) => ['--import', href]),
       silent: true,
     });

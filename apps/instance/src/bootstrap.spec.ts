@@ -80,12 +80,14 @@ class FakeEngine implements Engine {
 }
 
 // A short wait for clients that do not take the end of an answer: an injected request has no socket to say that it did.
-const config = loadConfig({ env: { BATON_SERVER_STALL_TIMEOUT_MS: '100' } });
+const NO_PLUGINS = { BATON_PLUGIN_DIRECTORIES: '' };
+const config = loadConfig({ env: { ...NO_PLUGINS, BATON_SERVER_STALL_TIMEOUT_MS: '100' } });
 
 it('warns at start, once, of a side channel that the decode instance cannot reach', async () => {
   const lines: string[] = [];
   const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
   const env = {
+    ...NO_PLUGINS,
     BATON_COORDINATION_CONNECTOR: 'embedded',
     BATON_COORDINATION_DECODE_ENDPOINTS: 'http://10.0.0.7:8200',
     BATON_COORDINATION_DECODE_API_KEY: 'k'.repeat(32),
@@ -100,10 +102,13 @@ it('writes one line of a failure, with nothing that an upstream said', async () 
   const lines: string[] = [];
   const logger = pino({ base: undefined, timestamp: false }, { write: (line: string) => void lines.push(line) });
   const env = { BATON_COORDINATION_CONNECTOR: 'nixl', BATON_COORDINATION_DECODE_ENDPOINTS: 'http://127.0.0.1:1' };
-  const app = await createInstance(loadConfig({ env: { ...env, BATON_SERVER_STALL_TIMEOUT_MS: '100' } }), {
-    engine: new FakeEngine(),
-    logger,
-  });
+  const app = await createInstance(
+    loadConfig({ env: { ...NO_PLUGINS, ...env, BATON_SERVER_STALL_TIMEOUT_MS: '100' } }),
+    {
+      engine: new FakeEngine(),
+      logger,
+    },
+  );
   await app.init();
   lines.length = 0;
   const payload = { prompt: 'unreachable', n: 2 };
@@ -127,6 +132,7 @@ it('gives the digits of what its engine server answers, also outside of inferenc
   const server = createServer((_request, response) => response.end(text));
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const env = {
+    ...NO_PLUGINS,
     BATON_ENGINE_KIND: 'http',
     BATON_ENGINE_DIALECT: 'vllm',
     BATON_ENGINE_URL: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -16,7 +16,10 @@ import {
   REMOTE_CLIENT,
 } from './coordination.constants.js';
 import { DEFAULT_PREFILL_TIMEOUT_MS, type CoordinationOptions, type PoolOptions } from './coordination.options.js';
+import { DispatchCounters } from './dispatch/dispatch-counters.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
+import { Explainer } from './explain/explainer.js';
+import { RequestRecords } from './explain/request-records.js';
 import { Admission } from './http/admission.js';
 import { AnswerRenderer } from './http/answer-renderer.js';
 import { Callers } from './http/callers.js';
@@ -30,7 +33,12 @@ import { PrefillLocalDecodeRemoteManager } from './managers/prefill-local-decode
 import { PrefillRemoteDecodeRemoteManager } from './managers/prefill-remote-decode-remote.manager.js';
 import { RemoteManager } from './managers/remote.manager.js';
 import { CoordinationObserver } from './observer.js';
+import { FilePolicyState } from './policy/file-policy-state.js';
+import { MemoryPolicyState } from './policy/memory-policy-state.js';
+import { PolicyControl } from './policy/policy-control.js';
+import { PolicyState } from './policy/policy-state.js';
 import { EndpointPickers } from './registry/endpoint-pickers.js';
+import { EngineDialects } from './registry/engine-dialects.js';
 import { KvConnectors } from './registry/kv-connectors.js';
 import { ManagerRegistry } from './registry/manager-registry.js';
 import { LocalSite } from './split/local-site.js';
@@ -69,6 +77,7 @@ const MANAGERS = [
 const POOL_PARTS = [EndpointPickers, CoordinationObserver];
 
 function poolOf(
+  name: string,
   options: PoolOptions | undefined,
   client: RemoteClient,
   pickers: EndpointPickers,
@@ -76,7 +85,8 @@ function poolOf(
 ): RemotePool {
   return new RemotePool(poolEndpoints(options?.endpoints ?? [], options?.dialect), client, () => pickers.active, {
     ...options,
-    onAttempt: ({ name }, result) => observer.attempted(name, result),
+    name,
+    onAttempt: (endpoint, result) => observer.attempted(endpoint.name, result),
   });
 }
 
@@ -100,8 +110,11 @@ function namedHosts({ prefill, decode, kvPeers = [] }: CoordinationOptions): rea
     AnswerRenderer,
     Callers,
     CoordinationObserver,
+    DispatchCounters,
     Dispatcher,
     EndpointPickers,
+    EngineDialects,
+    Explainer,
     HandoffAddresses,
     HandoffLedger,
     InFlight,
@@ -109,9 +122,19 @@ function namedHosts({ prefill, decode, kvPeers = [] }: CoordinationOptions): rea
     LoadShedding,
     LocalSite,
     ManagerRegistry,
+    PolicyControl,
     RequestCheck,
+    RequestRecords,
     Split,
     StaticEndpointPicker,
+    {
+      provide: PolicyState,
+      inject: [COORDINATION_OPTIONS],
+      useFactory: ({ policyState }: CoordinationOptions) =>
+        policyState?.kind === 'file'
+          ? new FilePolicyState(policyState.directory, policyState)
+          : new MemoryPolicyState(),
+    },
     {
       provide: PREFILL_CLIENT,
       inject: [COORDINATION_OPTIONS],
@@ -133,13 +156,13 @@ function namedHosts({ prefill, decode, kvPeers = [] }: CoordinationOptions): rea
       provide: PREFILL_POOL,
       inject: [COORDINATION_OPTIONS, PREFILL_CLIENT, ...POOL_PARTS],
       useFactory: ({ prefill }: CoordinationOptions, ...parts: [RemoteClient, EndpointPickers, CoordinationObserver]) =>
-        poolOf(prefill, ...parts),
+        poolOf('prefill', prefill, ...parts),
     },
     {
       provide: DECODE_POOL,
       inject: [COORDINATION_OPTIONS, REMOTE_CLIENT, ...POOL_PARTS],
       useFactory: ({ decode }: CoordinationOptions, ...parts: [RemoteClient, EndpointPickers, CoordinationObserver]) =>
-        poolOf(decode, ...parts),
+        poolOf('decode', decode, ...parts),
     },
   ],
   exports: [
@@ -149,16 +172,24 @@ function namedHosts({ prefill, decode, kvPeers = [] }: CoordinationOptions): rea
     Callers,
     CoordinationObserver,
     DECODE_POOL,
+    DispatchCounters,
     Dispatcher,
+    EndpointPickers,
+    EngineDialects,
+    Explainer,
     HandoffAddresses,
     HandoffLedger,
     InFlight,
     KvConnectors,
     LocalSite,
     ManagerRegistry,
+    PREFILL_CLIENT,
     PREFILL_POOL,
+    PolicyControl,
+    PolicyState,
     REMOTE_CLIENT,
     RequestCheck,
+    RequestRecords,
     Split,
   ],
 })

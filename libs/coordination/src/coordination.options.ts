@@ -28,6 +28,11 @@ export interface CoordinationOptions {
   readonly local?: LocalOptions;
   /** Priority, condition and use of managers; those that are not named keep what their decorator says. */
   readonly managers?: readonly ManagerSettings[];
+  /**
+   * Where changes of policies at run time are kept: `memory` loses them with the process; processes that share a `directory`
+   * share their policies. Default memory.
+   */
+  readonly policyState?: PolicyStateOptions;
   /** Legs that may be sent once more: these percent of all requests, plus so many a second. Default 20 and 10. */
   readonly retryBudget?: { readonly percent?: number; readonly perSecond?: number };
   /**
@@ -53,6 +58,8 @@ export interface CoordinationOptions {
    * D reads the prompt itself. Default `prefill`.
    */
   readonly staleHandoff?: 'prefill' | 'plain';
+  /** For how many of the last requests it is kept what was decided for them and how they went; 0 keeps nothing. Default 256. */
+  readonly requestRecords?: number;
   /** How many requests are answered at once, and how many may wait for that. */
   readonly admission?: AdmissionOptions;
   /**
@@ -65,6 +72,17 @@ export interface CoordinationOptions {
   /** Bytes of a stream that wait for a slow client before its sources are paused. Default 65,536. */
   readonly highWaterBytes?: number;
 }
+
+/** Where the versions of the policies are kept. */
+export type PolicyStateOptions =
+  | { readonly kind: 'memory' }
+  | {
+      readonly kind: 'file';
+      /** A directory for nothing else. It is made when it is not there. */
+      readonly directory: string;
+      /** Longest time until a version of another process is noticed, in ms. Default 1,000 ms. */
+      readonly pollMs?: number;
+    };
 
 /** Bounds of the requests that an instance has taken; the legs of other instances have the same bounds, apart from them. */
 export interface AdmissionOptions {
@@ -101,4 +119,5 @@ export const DEFAULT_ADMISSION_TIMEOUT_MS = 10_000;
 export const DEFAULT_TOTAL_TIMEOUT_MS = 1_800_000;
 export const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 export const DEFAULT_HIGH_WATER_BYTES = 65_536;
+export const DEFAULT_REQUEST_RECORDS = 256;
 export const DEFAULT_PICKER = 'static';

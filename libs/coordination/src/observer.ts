@@ -85,6 +85,15 @@ export class CoordinationObserver {
    *   left to end, up to that end.
    */
   settled(_settlement: Settlement, _strandedMs: number): void {}
+  /**
+   * What a client left behind is cleaned up: its handoff has its outcome, or the prefill that might still have answered is
+   * closed.
+   *
+   * @param _ms since it left.
+   */
+  cleanedUp(_ms: number): void {}
+  /** The policies could not be read or kept somewhere; what is in force stays so. For logs. */
+  policyStateFailed(_error: Error): void {}
   /** Half the lease of a handoff was over before D could be sent, so that it was not used. */
   stale(): void {}
 }

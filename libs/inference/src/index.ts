@@ -29,5 +29,6 @@ export * from './operators/whole-answer.js';
 export * from './parse-body.js';
 export * from './permits.js';
 export * from './raw-json.js';
+export type * from './request-trace.js';
 export * from './response-part.js';
 export * from './sse.js';

@@ -3,6 +3,7 @@ import { FlowValve } from './flow-valve.js';
 import { legId, newId } from './ids.js';
 import { isJsonObject, type JsonObject } from './json.js';
 import { isLeg } from './kv-transfer-params.js';
+import type { RequestTrace } from './request-trace.js';
 
 /** The three request protocols: OpenAI completions, OpenAI chat, and vLLM's token-in token-out. */
 export type InferenceApi = 'completions' | 'chat' | 'generate';
@@ -32,6 +33,8 @@ export interface InferenceRequest {
   readonly isLeg: boolean;
   /** Closed while the client takes no more; shared by all legs of one request. */
   readonly valve: FlowValve;
+  /** Told of what is decided for it and of its legs; undefined when nobody writes that down. Shared by all its legs. */
+  readonly trace?: RequestTrace;
 }
 
 /** Marks a call as a leg, also one without a handoff. Its presence counts, its value says nothing. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseEndpoint, type EndpointOptions } from './endpoint.js';
+import { parseEndpoint } from './endpoint.js';
 
 describe('parseEndpoint', () => {
   it.each([
@@ -43,11 +43,15 @@ describe('parseEndpoint', () => {
     },
   );
 
-  it('refuses a dialect that it does not know', () => {
-    const options = JSON.parse('{"url":"http://d:1","dialect":"constructor"}') as EndpointOptions;
-    expect(() => parseEndpoint(options)).toThrow(
-      'Endpoint "http://d:1" speaks "constructor", which is none of openai, vllm, sglang, trtllm, llamacpp.',
+  it('refuses a dialect that cannot be a name', () => {
+    expect(() => parseEndpoint({ url: 'http://d:1', dialect: 'a b' })).toThrow(
+      '"a b", which is not the name of a dialect',
     );
+    expect(() => parseEndpoint({ url: 'http://d:1', dialect: '__proto__' })).toThrow('not the name of a dialect');
+  });
+
+  it('takes a dialect that is not there yet', () => {
+    expect(parseEndpoint({ url: 'http://d:1', dialect: 'of-a-plugin' }).dialect).toBe('of-a-plugin');
   });
 
   it('keeps a KV address and a dialect', () => {

@@ -1,5 +1,4 @@
 import type { DialectName } from './dialects/dialect.js';
-import { DIALECT_NAMES } from './dialects/dialects.js';
 import { parseKvAddress, type KvAddress } from './kv-address.js';
 
 /** Another instance (or engine server) that legs can be sent to. */
@@ -12,7 +11,7 @@ export interface Endpoint {
   readonly apiKey?: string;
   /** Where its KV transfer listens, for connectors that have to say so on the wire. Undefined: the connector's default. */
   readonly kv?: KvAddress;
-  /** What it speaks. Default `openai`. */
+  /** What it speaks. Default `openai`. Whether there is such a dialect is found out when it is called. */
   readonly dialect?: DialectName;
 }
 
@@ -30,7 +29,8 @@ export type EndpointOptions =
 /**
  * Reads a configured endpoint.
  *
- * @throws Error naming the value when it is not an `http:` or `https:` origin, or names a dialect that there is none of.
+ * @throws Error naming the value when it is not an `http:` or `https:` origin, or what it speaks is no name. A dialect that
+ *   is not there may still come, from a plugin: `dialectOf` says so when it is needed.
  */
 export function parseEndpoint(options: EndpointOptions): Endpoint {
   const { url, apiKey, kvAddress, dialect } = typeof options === 'string' ? { url: options } : options;
@@ -42,8 +42,8 @@ export function parseEndpoint(options: EndpointOptions): Endpoint {
   if (pathname !== '/' || `${search}${hash}${username}${password}` !== '') {
     throw new Error(`Endpoint "${url}" must be an origin only: no path, query, fragment, user name or password.`);
   }
-  if (dialect !== undefined && !DIALECT_NAMES.includes(dialect)) {
-    throw new Error(`Endpoint "${url}" speaks "${dialect}", which is none of ${DIALECT_NAMES.join(', ')}.`);
+  if (dialect !== undefined && !DIALECT_NAME.test(dialect)) {
+    throw new Error(`Endpoint "${url}" speaks "${dialect}", which is not the name of a dialect.`);
   }
   const port = parsed.port || (parsed.protocol === 'https:' ? '443' : '80');
   return {
@@ -54,6 +54,9 @@ export function parseEndpoint(options: EndpointOptions): Endpoint {
     ...(dialect ? { dialect } : {}),
   };
 }
+
+/** What a dialect may be named. */
+const DIALECT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 /** The hosts that endpoints name, of their servers and of their KV transfers. */
 export function configuredHosts(endpoints: readonly Endpoint[]): readonly string[] {

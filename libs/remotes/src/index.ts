@@ -1,7 +1,7 @@
 export * from './addresses/address-list.js';
 export * from './addresses/host.js';
 export * from './connector-mismatch.error.js';
-export type * from './dialects/dialect.js';
+export * from './dialects/dialect.js';
 export * from './dialects/dialects.js';
 export * from './endpoint.js';
 export type { AnswerReading } from './http/answer-sink.js';

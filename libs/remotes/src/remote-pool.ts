@@ -1,4 +1,4 @@
-import type { InferenceRequest, ResponsePart } from '@baton/inference';
+import type { ConsideredEndpoint, InferenceRequest, ResponsePart } from '@baton/inference';
 import { defer, Observable, Subscription } from 'rxjs';
 import type { DialectName } from './dialects/dialect.js';
 import { parseEndpoint, type Endpoint, type EndpointOptions } from './endpoint.js';
@@ -6,6 +6,7 @@ import type { RemoteClient } from './http/remote-client.js';
 import type { LegSite } from './leg-site.js';
 import { attempt, type AttemptResult } from './limits/attempt.js';
 import type { BreakerState } from './limits/breaker.js';
+import { consideredOf } from './limits/considered.js';
 import { EndpointLoad, roomIn } from './limits/endpoint-load.js';
 import { EndpointTurns } from './limits/endpoint-turns.js';
 import type { EndpointPicker } from './pickers/endpoint-picker.js';
@@ -38,6 +39,8 @@ export interface RemoteLimits {
 
 /** What a pool takes besides its endpoints. */
 export interface RemotePoolOptions extends RemoteLimits {
+  /** What the pool is called where it is written down what was considered for a leg. Default `remote`. */
+  readonly name?: string;
   /** Told of each leg on a remote that has ended. Must not throw and must return at once. */
   readonly onAttempt?: (endpoint: Endpoint, result: AttemptResult) => void;
 }
@@ -55,6 +58,8 @@ export interface EndpointState {
 
 /** The remote instances of one role, and who chooses among them. */
 export class RemotePool {
+  /** As in {@link RemotePoolOptions.name}. */
+  readonly name: string;
   readonly #loads: readonly EndpointLoad[];
   readonly #turns: EndpointTurns;
   readonly #onAttempt: NonNullable<RemotePoolOptions['onAttempt']>;
@@ -70,6 +75,7 @@ export class RemotePool {
     const breaker = { failures: options.breakerFailures ?? 10, openMs: options.breakerOpenMs ?? 5_000 };
     this.#loads = endpoints.map((endpoint) => new EndpointLoad(endpoint, maxInFlight, breaker));
     this.#turns = new EndpointTurns(this.#loads, { maxWaiting, waitTimeoutMs });
+    this.name = options.name ?? 'remote';
     this.#onAttempt = options.onAttempt ?? ((): void => undefined);
   }
 
@@ -87,22 +93,32 @@ export class RemotePool {
     }));
   }
 
+  /** Which endpoints a leg that came now could have, and why not the others. Asks no picker and takes nothing. */
+  considered({ except, isUrgent = false }: PickOptions = {}): readonly ConsideredEndpoint[] {
+    return consideredOf(this.#loads, except, isUrgent);
+  }
+
   /**
    * A resource: the remote for `request`, held until unsubscribed. The choice is made on subscription, not before. Waits
    * while every endpoint that is allowed has as many legs as it may have, fairly between callers.
    *
    * Fails with a `RemoteUnavailableError`: `no_endpoint`, or `busy` of the endpoint `none` when too many wait, or for too long.
    */
-  pick(request: InferenceRequest, { except, isUrgent = false }: PickOptions = {}): Observable<LegSite> {
+  pick(request: InferenceRequest, options: PickOptions = {}): Observable<LegSite> {
+    const { except } = options;
     return defer(() => {
       const loads = except?.size ? this.#loads.filter(({ endpoint }) => !except.has(endpoint)) : this.#loads;
-      if (loads.length === 0) throw new RemoteUnavailableError('none', 'no_endpoint');
-      return this.#take(request, loads, isUrgent);
+      if (loads.length === 0) {
+        request.trace?.considered(this.name, this.considered(options));
+        throw new RemoteUnavailableError('none', 'no_endpoint');
+      }
+      return this.#take(request, loads, options);
     });
   }
 
-  #take(request: InferenceRequest, loads: readonly EndpointLoad[], isUrgent: boolean): Observable<LegSite> {
-    const { caller, deadlineMs } = request;
+  #take(request: InferenceRequest, loads: readonly EndpointLoad[], options: PickOptions): Observable<LegSite> {
+    const { caller, deadlineMs, trace } = request;
+    const { isUrgent = false } = options;
     return new Observable((subscriber) => {
       let asking = new Subscription();
       let place: Subscription | undefined;
@@ -124,6 +140,7 @@ export class RemotePool {
           else wait();
         };
         const endpoints = offered.map(({ endpoint }) => endpoint);
+        trace?.considered(this.name, this.considered(options));
         asking.add(defer(() => this.picker().pick(request, endpoints)).subscribe({ next: take, error }));
       };
       const wait = (): void => {
@@ -136,8 +153,9 @@ export class RemotePool {
         asking.unsubscribe();
         place?.unsubscribe();
       });
-      if (isUrgent) choose();
-      else wait();
+      if (isUrgent) return choose();
+      if (trace !== undefined && roomIn(loads).length === 0) trace.considered(this.name, this.considered(options));
+      wait();
     });
   }
 
@@ -152,6 +170,7 @@ export class RemotePool {
 
   #run({ endpoint, breaker }: EndpointLoad, leg: InferenceRequest): Observable<ResponsePart> {
     return attempt(this.client.run(endpoint, leg), breaker, {
+      trace: () => leg.trace?.leg({ id: leg.id, endpoint: endpoint.name, request: leg }),
       // Its breaker may have closed, and others wait for it.
       onAnswered: () => this.#turns.next(),
       onEnd: (result) => this.#onAttempt(endpoint, result),

@@ -52,6 +52,19 @@ describe('RetryBudget', () => {
     expect(budget.take()).toBe(false);
   });
 
+  it('tells how much it gives yet, and telling costs nothing', () => {
+    const { budget, pass } = budgetOf(20, 2);
+    expect([budget.remaining, budget.remaining]).toEqual([2, 2]);
+    for (let count = 0; count < 14; count++) budget.request();
+    expect(budget.remaining).toBe(4);
+    budget.take();
+    expect(budget.remaining).toBe(3);
+    takeAll(budget);
+    expect(budget.remaining).toBe(0);
+    pass(60_000);
+    expect(budget.remaining).toBe(2);
+  });
+
   it('has defaults and a clock of its own', () => {
     expect(takeAll(new RetryBudget())).toBeGreaterThanOrEqual(10);
   });

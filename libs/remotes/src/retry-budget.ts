@@ -47,14 +47,22 @@ export class RetryBudget {
 
   /** Whether one more retry may be made; if so, it is paid for. */
   take(): boolean {
-    const now = this.#now();
-    this.#dropOld(Math.floor(now / SECOND_MS));
-    this.#fill(now);
-    const saved = this.#deposits.reduce((sum, { amount }) => sum + amount, 0);
-    if (saved + this.#free < RETRY) return false;
+    if (this.#balance() < RETRY) return false;
     const missing = this.#spendDeposits(RETRY);
     this.#free -= missing;
     return true;
+  }
+
+  /** How many more retries may be made at this moment. */
+  get remaining(): number {
+    return Math.floor(this.#balance() / RETRY);
+  }
+
+  #balance(): number {
+    const now = this.#now();
+    this.#dropOld(Math.floor(now / SECOND_MS));
+    this.#fill(now);
+    return this.#deposits.reduce((sum, { amount }) => sum + amount, this.#free);
   }
 
   #fill(now: number): void {

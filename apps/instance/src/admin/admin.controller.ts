@@ -38,8 +38,8 @@ export class AdminController {
   @AdminOnly()
   @ApiOperation({ summary: 'The configuration in effect, without secrets' })
   @ApiOkResponse({
-    description: 'The sections of the configuration; a secret is shown as ***.',
-    schema: { type: 'object', additionalProperties: { type: 'object' } },
+    description: 'The sections of the configuration; a secret is shown as ***, and so is every option of a plugin.',
+    schema: { type: 'object', additionalProperties: true },
   })
   @ApiErrors(403, 500)
   config(): unknown {

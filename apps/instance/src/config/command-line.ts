@@ -35,7 +35,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
 export function helpText(): string {
   const settings = LEAVES.map(
     ({ key, variable, defaultValue, info }) =>
-      `  ${key} (${variable})\n      ${info.description}. Default: ${shownDefault(defaultValue)}.`,
+      `  ${key} (${variable})\n      ${info.description}. Default: ${info.defaultText ?? shownDefault(defaultValue)}.`,
   );
   return `Usage: baton-instance [--config FILE] [--print-config] [--help]
 
@@ -51,5 +51,6 @@ ${settings.join('\n')}
 }
 
 function shownDefault(value: unknown): string {
-  return value === '' || (Array.isArray(value) && value.length === 0) ? 'empty' : String(value);
+  const isEmpty = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+  return value === '' || isEmpty ? 'empty' : String(value);
 }

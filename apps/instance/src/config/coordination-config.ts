@@ -1,7 +1,8 @@
 import type { ManagerSettings } from '@baton/coordination';
 import type { DialectName, EndpointOptions } from '@baton/remotes';
 import { ValidateNested } from 'class-validator';
-import { DIALECTS, EndpointList } from './endpoint-list.js';
+import { DialectText } from './dialect-text.js';
+import { EndpointList } from './endpoint-list.js';
 import { ManagerList } from './manager-list.js';
 import {
   Choice,
@@ -16,6 +17,7 @@ import {
 
 const MAX_PER_SECOND = 1_000_000;
 const MAX_LEGS = 1_000_000;
+const MAX_RECORDS = 65_536;
 
 /**
  * The instances, or engine servers, that legs of one role go to. The answer to a prefill leg is not streamed and comes with
@@ -28,7 +30,7 @@ export class PoolConfig {
   @Text('Key for those endpoints that have none of their own, sent as a bearer token', { isSecret: true })
   readonly apiKey: string = '';
 
-  @Choice('What they speak; other instances of Baton speak openai', DIALECTS)
+  @DialectText('What they speak; other instances of Baton speak openai')
   readonly dialect: DialectName = 'openai';
 
   @Milliseconds('To open a connection, in ms')
@@ -99,6 +101,23 @@ export class CoordinationConfig {
 
   @ManagerList('Changes to managers: whether and in which order they are asked, and for which requests')
   readonly managers: readonly ManagerSettings[] = [];
+
+  @Choice('Where changes of policies are kept: memory loses them with the process', ['memory', 'file'])
+  readonly policyState: 'memory' | 'file' = 'memory';
+
+  @Setting(
+    {
+      description: 'Folder for policies that outlive the process; processes that share it share them',
+      allowed: 'a path, not empty when coordination.policyState is file',
+    },
+    (value, section) =>
+      typeof value === 'string' &&
+      (value !== '' || !(section instanceof CoordinationConfig && section.policyState === 'file')),
+  )
+  readonly policyStateDirectory: string = '';
+
+  @WholeNumber('Requests whose course is remembered for /admin/requests; 0 for none', { min: 0, max: MAX_RECORDS })
+  readonly requestRecords: number = 256;
 
   @WholeNumber('Legs that may be sent once more, in percent of all requests', { min: 0, max: 100 })
   readonly retryBudgetPercent: number = 20;

@@ -1,12 +1,10 @@
-import type { DialectName, EndpointOptions } from '@baton/remotes';
+import type { EndpointOptions } from '@baton/remotes';
 import { isEndpointUrl, isKvAddress } from './address-syntax.js';
+import { DIALECT_ALLOWED, isDialectText } from './dialect-text.js';
 import { notAllowed, type Fault } from './fault.js';
 import { mapFaults, REDACTED, shownMap, type Parts } from './map-faults.js';
 import { isSection } from './section.js';
 import { Setting } from './setting.js';
-
-/** What engine servers and instances speak. */
-export const DIALECTS: readonly DialectName[] = ['openai', 'vllm', 'sglang', 'trtllm', 'llamacpp'];
 
 const ORIGIN = 'an origin such as http://10.0.0.7:8200, without a path';
 
@@ -18,10 +16,7 @@ const ENDPOINT: Parts = {
     isSecret: true,
   },
   kvAddress: { allowed: 'host:port, or host:port,port', isAllowed: isKvAddress },
-  dialect: {
-    allowed: `one of ${DIALECTS.join(', ')}`,
-    isAllowed: (value) => DIALECTS.some((dialect) => dialect === value),
-  },
+  dialect: { allowed: DIALECT_ALLOWED, isAllowed: isDialectText },
 };
 
 /** A list of instances or engine servers. */

@@ -2,8 +2,9 @@ import type { DialectName } from '@baton/remotes';
 import { ValidateNested } from 'class-validator';
 import { DEFAULT_ITEM_LIMIT, DEFAULT_KEY_LIMIT } from '../http/parse-json-body.js';
 import { CoordinationConfig } from './coordination-config.js';
-import { DIALECTS } from './endpoint-list.js';
+import { DialectText } from './dialect-text.js';
 import { LimitsConfig } from './limits-config.js';
+import { DirectoryList, PLUGINS_FOLDER, PluginHostConfig, PluginOptionsMap } from './plugins-config.js';
 import { SecurityConfig } from './security-config.js';
 import {
   Choice,
@@ -158,7 +159,7 @@ export class EngineConfig {
   @Text('Key for that server, sent as a bearer token', { isSecret: true })
   readonly apiKey: string = '';
 
-  @Choice('What that server speaks', DIALECTS)
+  @DialectText('What that server speaks')
   readonly dialect: DialectName = 'openai';
 
   @KvAddressText("Where that server's KV transfer listens, for connectors that name it; empty takes their default")
@@ -256,6 +257,18 @@ export class InstanceConfig {
 
   @ValidateNested()
   readonly security: SecurityConfig = new SecurityConfig();
+
+  @DirectoryList(
+    'Directories whose sub-directories are plugins; one that is not there has none',
+    'plugins, beside apps',
+  )
+  readonly pluginDirectories: readonly string[] = [PLUGINS_FOLDER];
+
+  @PluginOptionsMap('Options of plugins, by name. They are never shown')
+  readonly plugins: Readonly<Record<string, object>> = {};
+
+  @ValidateNested()
+  readonly pluginHost: PluginHostConfig = new PluginHostConfig();
 
   @ValidateNested()
   readonly log: LogConfig = new LogConfig();

@@ -37,8 +37,8 @@ export function setAt(section: object, path: readonly string[], value: unknown):
 function leavesOf(section: object, parents: readonly string[]): Leaf[] {
   return Object.entries(section).flatMap(([name, value]: [string, unknown]) => {
     const path = [...parents, name];
-    if (isSection(value)) return leavesOf(value, path);
     const info = settingInfo(section, name);
+    if (info === undefined && isSection(value)) return leavesOf(value, path);
     if (info === undefined) throw new Error(`The setting ${path.join('.')} has no decorator.`);
     return [
       {

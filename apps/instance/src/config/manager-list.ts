@@ -6,10 +6,14 @@ import { Setting } from './setting.js';
 
 const APIS: readonly InferenceApi[] = ['completions', 'chat', 'generate'];
 
+/** Source: RFC 9110 5.6.2, token. */
+const HEADER_NAME = /^[!#$%&'*+.^_`|~\w-]{1,128}$/;
+
 const isText = (value: unknown): boolean => typeof value === 'string' && value !== '';
 const isSomeOf = (isItem: (item: unknown) => boolean) => (value: unknown) =>
   Array.isArray(value) && value.length > 0 && value.every(isItem);
 const text: Part = { allowed: 'a text that is not empty', isAllowed: isText };
+const flag: Part = { allowed: 'true or false', isAllowed: (value) => typeof value === 'boolean' };
 const count: Part = {
   allowed: 'a whole number of at least 1',
   isAllowed: (value) => Number.isSafeInteger(value) && Number(value) >= 1,
@@ -22,8 +26,17 @@ const mapOf = (parts: Parts): Part => ({
 
 const MANAGER: Parts = {
   name: { ...text, isRequired: true },
-  enabled: { allowed: 'true or false', isAllowed: (value) => typeof value === 'boolean' },
+  enabled: flag,
   priority: { allowed: 'a whole number', isAllowed: Number.isSafeInteger },
+  canaryPercent: {
+    allowed: 'a number from 0 to 100',
+    isAllowed: (value) => typeof value === 'number' && value >= 0 && value <= 100,
+  },
+  canaryHeader: {
+    allowed: 'the name of a header',
+    isAllowed: (value) => typeof value === 'string' && HEADER_NAME.test(value),
+  },
+  shadow: flag,
   disaggregateWhen: mapOf({
     minPromptTokens: count,
     minPromptBytes: count,

@@ -37,7 +37,7 @@ function read(leaf: Leaf, text: string): unknown {
     case 'boolean':
       return trimmed === 'true' ? true : trimmed === 'false' ? false : text;
     case 'json':
-      return trimmed === '' ? [] : fromJson(text);
+      return trimmed === '' ? leaf.defaultValue : fromJson(text);
     case 'list':
       return trimmed === '' ? [] : trimmed.split(',').map((item) => item.trim());
     case 'text':

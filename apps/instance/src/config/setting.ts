@@ -15,6 +15,8 @@ export interface SettingInfo {
   readonly faults: (value: unknown) => readonly Fault[];
   /** Whether it is written as JSON in an environment variable. */
   readonly isJson: boolean;
+  /** Stands for a default that depends on the machine. */
+  readonly defaultText?: string;
 }
 
 /** Whether `value` is allowed; `section` is the configuration section that it stands in. */

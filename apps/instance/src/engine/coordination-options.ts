@@ -8,7 +8,8 @@ import { engineEndpoint } from './engine-endpoint.js';
 export function coordinationOptions(config: InstanceConfig): CoordinationOptions {
   const { coordination, engine, kv, security, server } = config;
   const allowedNetworks = security.outboundNetworks;
-  const { connector, retryBudgetPercent, retryBudgetPerSecond, leaseMs, prefill, decode, ...rest } = coordination;
+  const { connector, retryBudgetPercent, retryBudgetPerSecond, leaseMs, prefill, decode, ...others } = coordination;
+  const { policyState, policyStateDirectory, ...rest } = others;
   return {
     ...rest,
     connector: connector || undefined,
@@ -24,6 +25,8 @@ export function coordinationOptions(config: InstanceConfig): CoordinationOptions
       checksAddresses: engine.kind === 'embedded',
       ...(engine.kind === 'http' ? { endpoint: engineEndpoint(engine) } : {}),
     },
+    policyState:
+      policyState === 'file' ? { kind: policyState, directory: policyStateDirectory } : { kind: policyState },
     retryBudget: { percent: retryBudgetPercent, perSecond: retryBudgetPerSecond },
     admission: {
       maxInFlight: server.maxInFlight,

@@ -22,4 +22,8 @@ export class LoggingCoordinationObserver extends PrometheusCoordinationObserver 
   override failed(request: InferenceRequest, error: InferenceError): void {
     logFailure(this.logger, request, error);
   }
+
+  override policyStateFailed(error: Error): void {
+    this.logger.warn({ reason: error.message }, 'The policies cannot be kept, or read');
+  }
 }

@@ -1,4 +1,12 @@
-import type { Phase, RejectionReason, Settlement, StreamEndReason } from '@baton/coordination';
+import type {
+  Phase,
+  PluginEvent,
+  PluginStatus,
+  PolicyVersion,
+  RejectionReason,
+  Settlement,
+  StreamEndReason,
+} from '@baton/coordination';
 import type { InferenceApi } from '@baton/inference';
 import type { UnavailableReason } from '@baton/remotes';
 
@@ -47,6 +55,22 @@ export const PHASES = words<Phase>({
   transferring: true,
   decoding: true,
   done: true,
+});
+
+export const POLICY_ACTIONS = words<PolicyVersion['action']>({ change: true, rollback: true });
+
+export const PLUGIN_STATUSES = words<PluginStatus>({
+  loaded: true,
+  refused: true,
+  switched_off: true,
+  draining: true,
+  unloaded: true,
+});
+
+export const LOAD_RESULTS = words<Extract<PluginEvent['action'], 'loaded' | 'replaced' | 'refused'>>({
+  loaded: true,
+  replaced: true,
+  refused: true,
 });
 
 const FAILURES = { connect: true, reset: true, timeout: true, busy: true, failed: true } as const;

@@ -11,7 +11,10 @@ const OURS = /^baton_(?!process_|nodejs_)/;
 
 it('docs/metrics.md lists what /metrics shows', async () => {
   const engine = new PoolEngine({ prefill: [], decode: [] });
-  const app = await createInstance(loadConfig({ env: {} }), { engine, logger: pino({ level: 'silent' }) });
+  const app = await createInstance(loadConfig({ env: { BATON_PLUGIN_DIRECTORIES: '' } }), {
+    engine,
+    logger: pino({ level: 'silent' }),
+  });
   await app.init();
   await app.inject('/health/live');
   const { body } = await app.inject('/metrics');

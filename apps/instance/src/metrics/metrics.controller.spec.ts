@@ -2,10 +2,13 @@ import { Admission, CoordinationObserver, HandoffLedger, LoadShedding } from '@b
 import { PoolEngine } from '@baton/engines';
 import { poolEndpoints, RemoteClient, RemotePool, StaticEndpointPicker } from '@baton/remotes';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { NEVER } from 'rxjs';
 import { ConnectionLimit } from '../http/connection-limit.js';
 import { createRegistry } from './create-registry.js';
 import { APIS, END_REASONS } from './known-labels.js';
 import { MetricsController } from './metrics.controller.js';
+import { PluginMetrics } from './plugin-metrics.js';
+import { PolicyMetrics } from './policy-metrics.js';
 import { PrometheusCoordinationObserver } from './prometheus-coordination.observer.js';
 import { ServerMetrics } from './server-metrics.js';
 
@@ -18,8 +21,10 @@ function controllerOf(registry = createRegistry()) {
   const ledger = new HandoffLedger(requests, {});
   const client = new RemoteClient();
   const pool = new RemotePool(poolEndpoints(['http://127.0.0.1:1']), client, () => new StaticEndpointPicker());
-  const server = new ServerMetrics(admission, ledger, new ConnectionLimit(10), pool, pool);
-  return { requests, controller: new MetricsController(registry, engine, requests, server) };
+  const server = new ServerMetrics(admission, ledger, new ConnectionLimit(10), { retriesLeft: 7 }, pool, pool);
+  const plugins = new PluginMetrics({ events: NEVER, faults: NEVER, list: () => [], imports: 3 });
+  const policies = new PolicyMetrics({ changes: NEVER, current: () => ({ version: 4, managers: [] }) });
+  return { requests, controller: new MetricsController(registry, engine, requests, server, policies, plugins) };
 }
 
 /** The sum over the series of a metric. */
@@ -71,6 +76,13 @@ describe('a scrape', () => {
         'baton_admitted_requests{of="legs"} 0',
         'baton_handoff_oldest_seconds 0',
         'baton_server_connections 0',
+        'baton_retry_budget_remaining 7',
+        'baton_policy_version 4',
+        'baton_plugins{status="refused"} 0',
+        'baton_plugin_loads_total{result="replaced"} 0',
+        'baton_plugin_imports 3',
+        'baton_policy_changes_total{action="rollback"} 0',
+        'baton_cleanup_seconds_count 0',
         'baton_breaker_state{pool="decode",remote="127.0.0.1:1"} 0',
         'baton_dispatched_total{manager="local"} 0',
       ]),

@@ -9,6 +9,8 @@ import { ApiErrors } from '../openapi/api-errors.decorator.js';
 import { PeersOnly } from '../security/access.js';
 import { METRICS_REGISTRY } from './registry.token.js';
 import { ScrapedMetrics } from './scraped-metrics.js';
+import { PluginMetrics } from './plugin-metrics.js';
+import { PolicyMetrics } from './policy-metrics.js';
 import { ServerMetrics } from './server-metrics.js';
 
 /** For Prometheus. */
@@ -22,6 +24,8 @@ export class MetricsController {
     @Inject(ENGINE) private readonly engine: Engine,
     @Inject(CoordinationObserver) private readonly requests: PrometheusCoordinationObserver,
     private readonly server: ServerMetrics,
+    private readonly policies: PolicyMetrics,
+    private readonly plugins: PluginMetrics,
   ) {
     this.#scraped = new ScrapedMetrics(registry);
   }
@@ -35,7 +39,8 @@ export class MetricsController {
   async metrics(): Promise<string> {
     const engine = await this.engine.metrics();
     // From here on without a pause: what has to add up is read, and written into the registry, in one moment.
-    this.#scraped.update([...engine, ...this.requests.snapshot(), ...this.server.snapshot()]);
+    const sources = [this.requests, this.server, this.policies, this.plugins];
+    this.#scraped.update([...engine, ...sources.flatMap((source) => source.snapshot())]);
     return this.registry.metrics();
   }
 }

@@ -4,6 +4,8 @@ import { createRegistry } from './create-registry.js';
 import { HttpMetrics } from './http-metrics.js';
 import { MetricsController } from './metrics.controller.js';
 import { METRICS_REGISTRY } from './registry.token.js';
+import { PluginMetrics } from './plugin-metrics.js';
+import { PolicyMetrics } from './policy-metrics.js';
 import { ServerMetrics } from './server-metrics.js';
 
 /** The registry, and the route that shows it. */
@@ -19,6 +21,8 @@ export class MetricsModule {
         { provide: METRICS_REGISTRY, useFactory: createRegistry },
         { provide: ConnectionLimit, useValue: connections },
         HttpMetrics,
+        PluginMetrics,
+        PolicyMetrics,
         ServerMetrics,
       ],
       exports: [METRICS_REGISTRY, HttpMetrics],

@@ -20,6 +20,9 @@ import { METRICS_REGISTRY } from './registry.token.js';
 /** From a release at once to the longest lease, in seconds. */
 const STRANDED_BUCKETS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 480];
 
+/** From closing a leg to the bounds of a transfer and its release, in seconds. */
+const CLEANUP_BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
 /** The managers there are now. */
 export interface KnownManagers {
   readonly table: { readonly entries: readonly { readonly name: string }[] };
@@ -69,6 +72,7 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
   /** By the remote's name, of which the configuration says how many there are. */
   readonly #attempts = new Map<string, LabelCounts>();
   readonly #stranded: Histogram;
+  readonly #cleanup: Histogram;
 
   constructor(
     @Inject(METRICS_REGISTRY) registry: Registry,
@@ -79,6 +83,12 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
       name: `${METRICS_PREFIX}handoff_stranded_seconds`,
       help: 'How long KV was held for nobody: from a disconnect until all of it was released.',
       buckets: STRANDED_BUCKETS,
+      registers: [registry],
+    });
+    this.#cleanup = new Histogram({
+      name: `${METRICS_PREFIX}cleanup_seconds`,
+      help: 'From a disconnect until what it left behind was cleaned up.',
+      buckets: CLEANUP_BUCKETS,
       registers: [registry],
     });
   }
@@ -152,6 +162,10 @@ export class PrometheusCoordinationObserver extends CoordinationObserver {
   override settled(outcome: Settlement, strandedMs: number): void {
     this.#settled.inc(outcome);
     if (strandedMs > 0) this.#stranded.observe(strandedMs / 1_000);
+  }
+
+  override cleanedUp(ms: number): void {
+    this.#cleanup.observe(ms / 1_000);
   }
 
   override stale(): void {

@@ -1,4 +1,4 @@
-import { Admission, DECODE_POOL, HandoffLedger, PREFILL_POOL } from '@baton/coordination';
+import { Admission, DECODE_POOL, HandoffLedger, PREFILL_POOL, Split } from '@baton/coordination';
 import type { EngineMetric } from '@baton/engines';
 import { RemotePool, type BreakerState, type EndpointState } from '@baton/remotes';
 import { Inject, Injectable } from '@nestjs/common';
@@ -12,6 +12,7 @@ export class ServerMetrics {
     private readonly admission: Admission,
     private readonly ledger: HandoffLedger,
     private readonly connections: ConnectionLimit,
+    @Inject(Split) private readonly split: Pick<Split, 'retriesLeft'>,
     @Inject(PREFILL_POOL) private readonly prefill: RemotePool,
     @Inject(DECODE_POOL) private readonly decode: RemotePool,
   ) {}
@@ -27,6 +28,7 @@ export class ServerMetrics {
       ),
       this.#byRemote('remote_inflight_legs', 'Legs that a remote has.', ({ inFlight }) => inFlight),
       this.#byRemote('remote_waiting_legs', 'Legs that wait for a remote, among others.', ({ waiting }) => waiting),
+      single('retry_budget_remaining', 'Legs that may be sent once more now.', 'gauge', this.split.retriesLeft),
       single('server_connections', 'Open connections of clients.', 'gauge', this.connections.open),
       {
         name: 'handoffs_open',

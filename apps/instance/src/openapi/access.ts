@@ -9,7 +9,7 @@ export const EITHER: Record<string, string[]>[] = [{ [BEARER]: [] }, {}];
 /** Routes that ask nobody for a key. */
 const OPEN = /^\/health\//;
 const ADMIN = /^\/admin\//;
-const METHODS = ['get', 'post'] as const;
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 const ERROR_CONTENT = { 'application/json': { schema: { $ref: '#/components/schemas/ErrorBody' } } };
 
 /** Documents who may ask what, and the answer to others. */

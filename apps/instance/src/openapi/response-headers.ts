@@ -17,7 +17,7 @@ const HEADERS = {
 
 const EVERYWHERE = ['x-request-id', 'x-baton-manager'];
 const WITH_RETRY = ['429', '503'];
-const METHODS = ['get', 'post'] as const;
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 
 /** Documents the headers that every answer has, and the answer to errors that any route may meet. */
 export function addResponseHeaders(document: OpenAPIObject): void {
@@ -31,7 +31,8 @@ export function addResponseHeaders(document: OpenAPIObject): void {
         const headers = names.map((name) => [name, { $ref: `#/components/headers/${name}` }]);
         operation.responses[status] = {
           ...response,
-          headers: Object.fromEntries(headers) as NonNullable<typeof response.headers>,
+          // A route's own, such as ETag, stay.
+          headers: { ...response.headers, ...(Object.fromEntries(headers) as NonNullable<typeof response.headers>) },
         };
       }
     }

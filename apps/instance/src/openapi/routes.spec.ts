@@ -30,7 +30,12 @@ const CREATED = 'fastify.initialization';
 /** The page of Swagger UI: its files, and its other addresses. They come and go with that package. */
 const isPartOfDocsPage = (path: string): boolean => path.startsWith(`${DOCS_PATH}/`);
 
-describe('the routes of an instance', () => {
+const KEYS = { BATON_SECURITY_ADMIN_KEYS: `ops:${'k'.repeat(32)}` };
+
+describe.each([
+  ['without operators', {}],
+  ['with operators', KEYS],
+])('the routes of an instance %s', (_of, keys) => {
   const routes: string[] = [];
   let app: NestFastifyApplication;
   let document: { readonly paths: Readonly<Record<string, object>> };
@@ -44,7 +49,10 @@ describe('the routes of an instance', () => {
 
   beforeAll(async () => {
     subscribe(CREATED, watch);
-    app = await createInstance(loadConfig({ env: {} }), { engine, logger: pino({ level: 'silent' }) });
+    app = await createInstance(loadConfig({ env: { ...keys, BATON_PLUGIN_DIRECTORIES: '' } }), {
+      engine,
+      logger: pino({ level: 'silent' }),
+    });
     await app.init();
     unsubscribe(CREATED, watch);
     document = (await app.inject({ method: 'GET', url: '/openapi.json' })).json();
@@ -63,5 +71,6 @@ describe('the routes of an instance', () => {
     });
     expect(routes.length).toBeGreaterThan(served.length);
     expect(new Set(served)).toEqual(new Set(described));
+    expect(served.some((route) => route.includes('/admin/'))).toBe(keys === KEYS);
   });
 });

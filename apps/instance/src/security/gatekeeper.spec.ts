@@ -45,7 +45,7 @@ async function start(env: Readonly<Record<string, string>>): Promise<void> {
   lines.length = 0;
   calls.length = 0;
   const logger = pino({ base: undefined }, { write: (line: string) => void lines.push(line) });
-  app = await createInstance(loadConfig({ env }), { engine, logger });
+  app = await createInstance(loadConfig({ env: { ...env, BATON_PLUGIN_DIRECTORIES: '' } }), { engine, logger });
   await app.init();
 }
 afterEach(() => app?.close());

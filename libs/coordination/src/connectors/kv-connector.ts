@@ -63,6 +63,11 @@ export interface KvConnector {
    * which P says it all.
    */
   rendezvous?(request: InferenceRequest, sites: LegSites): Observable<JsonObject>;
+  /**
+   * The same, but nobody is asked and nothing is begun: what only others know, or is made anew for each request, may be a
+   * placeholder in brackets. For explanations, which run nothing. Left out: they show the legs without it.
+   */
+  sketch?(request: InferenceRequest, sites: LegSites): JsonObject;
   /** The leg that P runs: reads the prompt, leaves the KV cache behind. */
   prefillLeg(request: InferenceRequest, agreed: JsonObject): InferenceRequest;
   /**

@@ -64,6 +64,11 @@ export class LmCacheKvConnector implements KvConnector {
     });
   }
 
+  /** P's own ids of a text are left out: its legs show the text. */
+  sketch(_request: InferenceRequest, { decode }: LegSites): JsonObject {
+    return receiverOf(decode);
+  }
+
   prefillLeg(request: InferenceRequest, agreed: JsonObject): InferenceRequest {
     const { api } = request;
     const { prompt_token_ids: ids, ...receiver } = agreed;

@@ -61,6 +61,11 @@ export class MooncakeKvConnector implements KvConnector {
     });
   }
 
+  sketch(_request: InferenceRequest, { prefill }: LegSites): JsonObject {
+    const { origin } = kvServer(prefill, 'mooncake', BOOTSTRAP_PORT);
+    return { transfer_id: '[new]', remote_bootstrap_addr: origin, remote_engine_id: '[asked-of-prefill]' };
+  }
+
   prefillLeg(request: InferenceRequest, agreed: JsonObject): InferenceRequest {
     const { api } = request;
     const body = withoutStops(api, prefillBody(api, request.body));

@@ -39,11 +39,13 @@ export class OffloadingP2pKvConnector implements KvConnector {
     cancellation: concurrentPlan({ gap: 'decode_and_cancel' }),
   };
 
-  rendezvous(_request: InferenceRequest, { prefill }: LegSites): Observable<JsonObject> {
-    return defer(() => {
-      const { host, ports } = kvAddressOf(prefill, 'offloading-p2p', [SIDE_CHANNEL_PORT]);
-      return of({ kv_request_id: newId(), remote_host: host, remote_port: ports[0] });
-    });
+  rendezvous(request: InferenceRequest, sites: LegSites): Observable<JsonObject> {
+    return defer(() => of({ ...this.sketch(request, sites), kv_request_id: newId() }));
+  }
+
+  sketch(_request: InferenceRequest, { prefill }: LegSites): JsonObject {
+    const { host, ports } = kvAddressOf(prefill, 'offloading-p2p', [SIDE_CHANNEL_PORT]);
+    return { kv_request_id: '[new]', remote_host: host, remote_port: ports[0] };
   }
 
   prefillLeg(request: InferenceRequest, { kv_request_id }: JsonObject): InferenceRequest {

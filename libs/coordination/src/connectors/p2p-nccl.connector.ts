@@ -43,6 +43,11 @@ export class P2pNcclKvConnector implements KvConnector {
     });
   }
 
+  /** Both sides are told each other by the id of their leg, which is not shown. */
+  sketch(): JsonObject {
+    return {};
+  }
+
   prefillLeg(request: InferenceRequest, agreed: JsonObject): InferenceRequest {
     return withId(legOf(request, prefillBody(request.api, request.body)), agreed);
   }

@@ -41,11 +41,13 @@ export class SglangKvConnector implements KvConnector {
     cancellation: concurrentPlan({ gap: 'nothing' }),
   };
 
-  rendezvous(_request: InferenceRequest, { prefill }: LegSites): Observable<JsonObject> {
-    return defer(() => {
-      const { host, ports } = kvAddressOf(prefill, 'sglang', [BOOTSTRAP_PORT]);
-      return of({ bootstrap_host: host, bootstrap_port: ports[0], bootstrap_room: freshRoom() });
-    });
+  rendezvous(request: InferenceRequest, sites: LegSites): Observable<JsonObject> {
+    return defer(() => of({ ...this.sketch(request, sites), bootstrap_room: freshRoom() }));
+  }
+
+  sketch(_request: InferenceRequest, { prefill }: LegSites): JsonObject {
+    const { host, ports } = kvAddressOf(prefill, 'sglang', [BOOTSTRAP_PORT]);
+    return { bootstrap_host: host, bootstrap_port: ports[0], bootstrap_room: '[new]' };
   }
 
   prefillLeg(request: InferenceRequest, agreed: JsonObject): InferenceRequest {

@@ -4,6 +4,7 @@ import {
   jsonPart,
   type Caller,
   type InferenceRequest,
+  type LegTrace,
   type ResponsePart,
 } from '@baton/inference';
 import { beforeEach, describe, expect, it, jest } from '@jest/globals';
@@ -16,6 +17,7 @@ import type { DisaggregatedRequestManager, LocalExecution } from '../managers/di
 import { RequestManager } from '../managers/request-manager.decorator.js';
 import { CoordinationObserver } from '../observer.js';
 import { ManagerRegistry } from '../registry/manager-registry.js';
+import { DispatchCounters } from './dispatch-counters.js';
 import { Dispatcher } from './dispatcher.js';
 import type { ManagerSettings } from './manager-settings.js';
 
@@ -32,6 +34,7 @@ const local: LocalExecution = () => EMPTY;
 const NO_LOCAL: ManagerSettings = { name: 'local', enabled: false };
 let registry: ManagerRegistry;
 let dispatcher: Dispatcher;
+let counters: DispatchCounters;
 let dispatched: jest.SpiedFunction<CoordinationObserver['dispatched']>;
 
 async function compose(
@@ -46,6 +49,7 @@ async function compose(
   await module.init();
   registry = module.get(ManagerRegistry);
   dispatcher = module.get(Dispatcher);
+  counters = module.get(DispatchCounters);
   dispatched = jest.spyOn(module.get(CoordinationObserver), 'dispatched');
 }
 
@@ -113,6 +117,30 @@ describe('Dispatcher', () => {
     registry.register(new ScriptedManager(of(jsonPart({ by: 'next' }))), { name: 'next', priority: 2 });
     expect(dispatcher.dispatch(request, local)?.manager).toBe('next');
     expect(failed.mock.calls).toEqual([[request, expect.objectContaining({ code: 'internal_error' })]]);
+    failed.mockRestore();
+  });
+
+  it('rehearses a request as it would be dispatched, and leaves nothing of it behind but its trace', () => {
+    const failed = jest.spyOn(CoordinationObserver.prototype, 'failed');
+    const onFault = jest.fn();
+    const broken: DisaggregatedRequestManager = {
+      dispatch: () => {
+        throw new Error('broken');
+      },
+    };
+    const containment = { firstPartTimeoutMs: 1, onFault };
+    registry.swap({ remove: [], add: [{ manager: broken, name: 'broken', priority: -2, containment }] });
+    registry.register(new ScriptedManager(of(jsonPart({}))), { name: 'takes', priority: -1 });
+    const asked = jest.fn();
+    const leg = (): LegTrace => ({ firstPart: () => undefined, ended: () => undefined });
+    const traced = { ...request, trace: { asked, considered: () => undefined, leg } };
+    expect(dispatcher.rehearse(traced, local)?.manager).toBe('takes');
+    expect(asked.mock.calls).toEqual([
+      ['broken', 'failed', 'broken'],
+      ['takes', 'took'],
+    ]);
+    expect([failed, onFault, dispatched].flatMap(({ mock }) => mock.calls)).toEqual([]);
+    expect(counters.of('takes')).toMatchObject({ asked: 0, took: 0 });
     failed.mockRestore();
   });
 

@@ -1,17 +1,25 @@
-import { InferenceError, invalidRequest, isTrusted, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import { invalidRequest, isTrusted, type InferenceRequest, type ResponsePart } from '@baton/inference';
 import { Inject, Injectable } from '@nestjs/common';
-import { isObservable, type Observable } from 'rxjs';
+import { catchError, defer, throwError, type Observable } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import type { CoordinationOptions } from '../coordination.options.js';
-import type { DisaggregatedRequestManager, LocalExecution } from '../managers/disaggregated-request-manager.js';
+import type { LocalExecution } from '../managers/disaggregated-request-manager.js';
 import { CoordinationObserver } from '../observer.js';
 import { ManagerRegistry } from '../registry/manager-registry.js';
-import { holds } from './condition.js';
+import { Asking, type AskingLedger, type Taken } from './asking.js';
+import { contained, ContainedFault } from './containment.js';
+import { CountingLedger } from './counting-ledger.js';
+import { DispatchCounters } from './dispatch-counters.js';
 import type { PolicyEntry } from './policy-table.js';
-import { PromptSize } from './prompt-size.js';
 
 /** On a request: the manager that a trusted caller (a load balancer) chose. On an answer: who answered, or `local`. */
 export const MANAGER_HEADER = 'x-baton-manager';
+
+/** On an answer: the snapshot of the policies that its request was dispatched on, `<version>.<revision>`. */
+export const POLICY_VERSION_HEADER = 'x-baton-policy-version';
+
+/** Who answers when no manager does: the handler itself. */
+export const LOCAL_ANSWER = 'local';
 
 /** A request that a manager took. */
 export interface Dispatched {
@@ -21,14 +29,22 @@ export interface Dispatched {
   readonly parts: Observable<ResponsePart>;
 }
 
+/** Told who answers a request instead of who took it: a manager's name, or {@link LOCAL_ANSWER}. */
+export type OnAnswering = (manager: string) => void;
+
 /** Asks the managers in order; the first that takes the request answers it. */
 @Injectable()
 export class Dispatcher {
+  readonly #ledger: CountingLedger;
+
   constructor(
     private readonly managers: ManagerRegistry,
     private readonly observer: CoordinationObserver,
     @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
-  ) {}
+    counters: DispatchCounters,
+  ) {
+    this.#ledger = new CountingLedger(counters, observer);
+  }
 
   /** Whether legs of others are run here; a pure coordinator runs none. */
   get runsLegs(): boolean {
@@ -38,6 +54,11 @@ export class Dispatcher {
   /** Whether requests are dispatched at all: without a connector everything passes through untouched. */
   get isActive(): boolean {
     return this.options.connector !== undefined;
+  }
+
+  /** Names the snapshot that a request is dispatched on at this moment. */
+  get version(): string {
+    return this.managers.table.version;
   }
 
   /**
@@ -63,38 +84,56 @@ export class Dispatcher {
    * Undefined when every manager declined, so that the request runs on this instance as it is.
    *
    * @param entries who is asked; by default {@link order} of the request.
+   * @param onAnswering called when another than the manager that took the request answers it, before the first part.
    */
-  dispatch(request: InferenceRequest, local: LocalExecution, entries = this.order(request)): Dispatched | undefined {
-    const size = new PromptSize(request);
-    for (const { name, manager, condition } of entries) {
-      if (condition !== undefined && !holds(condition, request, size)) continue;
-      const parts = this.#ask(name, manager, request, local);
-      if (parts !== undefined) {
-        this.observer.dispatched(name);
-        return { manager: name, parts };
-      }
-    }
-    return undefined;
+  dispatch(
+    request: InferenceRequest,
+    local: LocalExecution,
+    entries = this.order(request),
+    onAnswering: OnAnswering = () => undefined,
+  ): Dispatched | undefined {
+    const asking = new Asking(request, local, entries, this.#ledger);
+    const taken = this.#next(asking);
+    if (taken === undefined) return undefined;
+    return { manager: taken.entry.name, parts: this.#answer(taken, asking, onAnswering) };
   }
 
   /**
-   * A manager that throws, or answers with something else than parts, has a fault of its own: it is told of, and the next one
-   * is asked. What it refuses on purpose, with an `InferenceError`, stands.
+   * Asks as {@link dispatch} does, and leaves no trace of it but that of the request: nothing is counted, and faults are
+   * nobody's. What comes of it must not be subscribed to.
    */
-  #ask(
-    name: string,
-    manager: DisaggregatedRequestManager,
-    request: InferenceRequest,
-    local: LocalExecution,
-  ): Observable<ResponsePart> | undefined {
-    try {
-      const parts: unknown = manager.dispatch(request, local);
-      if (parts === undefined || isObservable(parts)) return parts as Observable<ResponsePart> | undefined;
-      throw new TypeError(`The manager ${name} answered with something that is no Observable.`);
-    } catch (error) {
-      if (error instanceof InferenceError) throw error;
-      this.observer.failed(request, InferenceError.from(error));
-      return undefined;
-    }
+  rehearse(request: InferenceRequest, local: LocalExecution, entries = this.order(request)): Dispatched | undefined {
+    const taken = new Asking(request, local, entries, NO_LEDGER).next();
+    return taken && { manager: taken.entry.name, parts: taken.parts };
+  }
+
+  #next(asking: Asking): Taken | undefined {
+    const taken = asking.next();
+    if (taken !== undefined) this.observer.dispatched(taken.entry.name);
+    return taken;
+  }
+
+  /** What `taken` answers; when it is contained and has a fault before its first part, what those behind it answer. */
+  #answer({ entry, parts }: Taken, asking: Asking, onAnswering: OnAnswering): Observable<ResponsePart> {
+    const { containment } = entry;
+    if (containment === undefined) return parts;
+    const { request } = asking;
+    const onFault = (error: Error, isMidAnswer: boolean): void => {
+      if (isMidAnswer) this.#ledger.blame(entry, error);
+      else this.#ledger.failed(entry, request, error);
+    };
+    return contained(parts, containment.firstPartTimeoutMs, onFault).pipe(
+      catchError((error: unknown) => {
+        if (!(error instanceof ContainedFault)) return throwError(() => error);
+        return defer(() => {
+          request.trace?.asked(entry.name, 'failed', error.message);
+          const next = this.#next(asking);
+          onAnswering(next?.entry.name ?? LOCAL_ANSWER);
+          return next === undefined ? asking.local(request) : this.#answer(next, asking, onAnswering);
+        });
+      }),
+    );
   }
 }
+
+const NO_LEDGER: AskingLedger = { count: () => undefined, failed: () => undefined };

@@ -10,6 +10,12 @@ export interface ManagerSettings {
   readonly priority?: number;
   /** The manager is asked only for requests of which all of this holds. Default: for every request. */
   readonly disaggregateWhen?: DisaggregateWhen;
+  /** The share of those requests that it is asked for, in percent: 0 to 100, with fractions. Default 100. */
+  readonly canaryPercent?: number;
+  /** The client's header whose value decides which requests are of that share. Default: the id of the request does. */
+  readonly canaryHeader?: string;
+  /** True: it is asked and what it says is written down, but the next manager answers. Default false. */
+  readonly shadow?: boolean;
 }
 
 /** A condition on requests. All that is given has to hold; nothing given holds always. */

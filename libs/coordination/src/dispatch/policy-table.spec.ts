@@ -30,7 +30,7 @@ describe('PolicyTable', () => {
     const before = PolicyTable.EMPTY.with(entry('a', 1));
     const kept = before.entries;
     const after = before.with(entry('b', 0));
-    expect([PolicyTable.EMPTY.version, before.version, after.version]).toEqual([0, 1, 2]);
+    expect([PolicyTable.EMPTY.version, before.version, after.version]).toEqual(['0.0', '0.1', '0.2']);
     expect(before.entries).toBe(kept);
     expect(names(before)).toEqual(['a']);
     expect(names(after)).toEqual(['b', 'a']);
@@ -43,13 +43,13 @@ describe('PolicyTable', () => {
   });
 
   it('gives its entries with a chosen one first, whose condition is not asked, and stays as it is', () => {
-    const conditional = { ...entry('b', 5), condition: { minPromptTokens: 9 } };
+    const conditional = { ...entry('b', 5), disaggregateWhen: { minPromptTokens: 9 }, canaryPercent: 10, shadow: true };
     const table = PolicyTable.EMPTY.with(entry('a', 1)).with(conditional).with(entry('c', 7));
     const chosen = table.startingWith('b');
     expect(chosen?.map(({ name }) => name)).toEqual(['b', 'a', 'c']);
-    expect(chosen?.[0]?.condition).toBeUndefined();
+    expect(chosen?.[0]).toMatchObject({ disaggregateWhen: undefined, canaryPercent: 100, shadow: true });
     expect(names(table)).toEqual(['a', 'b', 'c']);
-    expect(table.entries[1]).toBe(conditional);
+    expect(table.entries[1]).toMatchObject(conditional);
     expect(table.startingWith('d')).toBeUndefined();
   });
 

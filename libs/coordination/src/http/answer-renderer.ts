@@ -20,6 +20,13 @@ import {
   DEFAULT_STALL_TIMEOUT_MS,
   type CoordinationOptions,
 } from '../coordination.options.js';
+import {
+  closingComment,
+  inlineRecordingOf,
+  recordingOf,
+  textWithRecord,
+  withRecord,
+} from '../explain/inline-record.js';
 import { CoordinationObserver, type StreamEndReason } from '../observer.js';
 import { Admission } from './admission.js';
 import { answerId } from './answer-id.js';
@@ -54,6 +61,7 @@ export class AnswerRenderer {
       const end = (reason: StreamEndReason): void => {
         admission.unsubscribe();
         begun(reason);
+        recordingOf(request)?.over(reason);
       };
       const answer = this.watched(
         this.admitted(parts, request, admission).pipe(
@@ -62,10 +70,14 @@ export class AnswerRenderer {
         ),
         request,
       );
-      const rendered = request.stream ? this.stream(answer, request, reply, end) : this.whole(answer, reply, end);
+      const rendered = request.stream
+        ? this.stream(answer, request, reply, end)
+        : this.whole(answer, request, reply, end);
       return rendered.subscribe(subscriber);
     }).pipe(
       catchError((error: unknown) => {
+        // One that was refused before it began has no other end.
+        recordingOf(request)?.over(endReason(error));
         if (error instanceof InferenceError && error.retryAfterSeconds !== undefined) {
           void reply.header('retry-after', String(error.retryAfterSeconds));
         }
@@ -134,6 +146,10 @@ export class AnswerRenderer {
             subscriber.complete();
           },
           onFailed: (error) => subscriber.error(error),
+          lastWords: () => {
+            const recording = inlineRecordingOf(request);
+            return recording && closingComment(recording);
+          },
           onEnd: ({ isWhole, error }) => {
             gone.unsubscribe();
             if (!isWhole) return end(error === undefined ? 'client_gone' : endReason(error));
@@ -161,20 +177,23 @@ export class AnswerRenderer {
 
   private whole(
     parts: Observable<ResponsePart>,
+    request: InferenceRequest,
     reply: FastifyReply,
     end: (reason: StreamEndReason) => void,
   ): Observable<unknown> {
     let reason: StreamEndReason = 'client_gone';
+    const recording = inlineRecordingOf(request);
     return parts.pipe(
       reduce<ResponsePart, ResponsePart[]>((all, part) => (all.push(part), all), []),
       map((all) => {
         const [first] = all;
         void reply.header('content-type', 'application/json; charset=utf-8');
         if (first?.kind !== 'json') {
-          return Buffer.concat(all.flatMap((part) => (part.kind === 'bytes' ? [part.bytes] : [])));
+          const text = Buffer.concat(all.flatMap((part) => (part.kind === 'bytes' ? [part.bytes] : [])));
+          return recording === undefined ? text : textWithRecord(text, recording);
         }
         keepIntegersExact(first.body, reply);
-        return first.body;
+        return recording === undefined ? first.body : withRecord(first.body, recording);
       }),
       tap({ next: () => (reason = 'complete'), error: (error: unknown) => (reason = endReason(error)) }),
       takeUntil(clientGone(reply.raw)),

@@ -5,10 +5,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { mergeMap, of, type Observable } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import type { CoordinationOptions } from '../coordination.options.js';
-import { Dispatcher, MANAGER_HEADER } from '../dispatch/dispatcher.js';
+import { Dispatcher, LOCAL_ANSWER, MANAGER_HEADER, POLICY_VERSION_HEADER } from '../dispatch/dispatcher.js';
+import { recordedHandler } from '../explain/recorded-handler.js';
+import { RequestRecords } from '../explain/request-records.js';
 import { HandoffAddresses } from '../trust/handoff-addresses.js';
 import { AnswerRenderer } from './answer-renderer.js';
 import { Callers } from './callers.js';
+import { endReason } from './end-reason.js';
 import { InferenceAnswer } from './inference-answer.js';
 import { setLeg } from './leg.decorator.js';
 import { localExecution } from './local-execution.js';
@@ -36,6 +39,7 @@ export class DisaggregationInterceptor implements NestInterceptor {
     private readonly requestCheck: RequestCheck,
     private readonly callers: Callers,
     private readonly addresses: HandoffAddresses,
+    private readonly records: RequestRecords,
     private readonly reflector: Reflector,
     @Inject(COORDINATION_OPTIONS) private readonly options: CoordinationOptions,
   ) {}
@@ -53,19 +57,48 @@ export class DisaggregationInterceptor implements NestInterceptor {
     if (bodyClass === undefined && !isJsonObject(http.body)) return next.handle();
     try {
       if (bodyClass !== undefined) validateBody(bodyClass, http.body);
-      const request = this.received(http, reply, expectObject(http.body, null), options);
+      const received = this.received(http, reply, expectObject(http.body, null), options);
       // Nothing has been started yet when the request is refused, neither for its manager nor by the check.
-      const managers = this.dispatcher.order(request);
-      if (!request.isLeg) await this.requestCheck.check(request);
-      setLeg(http, request);
-      http.body = request.body;
-      void reply.header(REQUEST_ID_HEADER, request.id);
-      const dispatched = this.dispatcher.dispatch(request, localExecution(http, next), managers);
-      void reply.header(MANAGER_HEADER, dispatched?.manager ?? 'local');
-      if (dispatched === undefined) return this.passThrough(next, reply);
-      return this.renderer.render(new InferenceAnswer(dispatched.parts, request), reply);
+      this.dispatcher.order(received);
+      if (!received.isLeg) await this.requestCheck.check(received);
+      return this.dispatch(http, next, reply, received);
     } catch (error) {
       throw toHttpException(error);
+    }
+  }
+
+  /** Asks the managers, and writes down what comes of it. */
+  private dispatch(
+    http: FastifyRequest,
+    next: CallHandler,
+    reply: FastifyReply,
+    received: InferenceRequest,
+  ): Observable<unknown> {
+    // The table is read in the same turn in which its managers are asked: one that was unloaded while the check ran is not.
+    const { version } = this.dispatcher;
+    const recording = this.records.begin(received, version);
+    const request = recording === undefined ? received : { ...received, trace: recording };
+    setLeg(http, request);
+    http.body = request.body;
+    void reply.header(REQUEST_ID_HEADER, request.id);
+    void reply.header(POLICY_VERSION_HEADER, version);
+    const answeredBy = (manager: string): void => {
+      recording?.answeredBy(manager);
+      void reply.header(MANAGER_HEADER, manager);
+    };
+    try {
+      const order = this.dispatcher.order(request);
+      const dispatched = this.dispatcher.dispatch(request, localExecution(http, next), order, answeredBy);
+      answeredBy(dispatched?.manager ?? LOCAL_ANSWER);
+      if (dispatched !== undefined) {
+        return this.renderer.render(new InferenceAnswer(dispatched.parts, request), reply);
+      }
+      return recording === undefined
+        ? this.passThrough(next, reply)
+        : recordedHandler(next, request, recording, (answer) => this.renderer.render(answer, reply));
+    } catch (error) {
+      recording?.over(endReason(error));
+      throw error;
     }
   }
 

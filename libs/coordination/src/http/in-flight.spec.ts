@@ -160,3 +160,43 @@ describe('InFlight', () => {
     });
   });
 });
+
+describe('settled', () => {
+  beforeEach(() => {
+    jest.useRealTimers();
+  });
+
+  /** Whether the wait is over by now. */
+  const isOver = async (wait: Promise<boolean>): Promise<boolean | 'waits'> => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return Promise.race([wait, Promise.resolve('waits' as const)]);
+  };
+
+  it('waits for the requests that began before, and for no other', async () => {
+    const first = inFlight.begin(CHAT);
+    const wait = inFlight.settled(10_000);
+    expect(await isOver(wait)).toBe('waits');
+    inFlight.begin(CHAT);
+    first('complete');
+    expect(await isOver(wait)).toBe(true);
+  });
+
+  it('waits for one that begins in the same turn: its manager may have been asked already', async () => {
+    const wait = inFlight.settled(10_000);
+    const end = await Promise.resolve().then(() => inFlight.begin(CHAT));
+    expect(await isOver(wait)).toBe('waits');
+    end('complete');
+    expect(await wait).toBe(true);
+  });
+
+  it('gives up after its time, or when it is told to', async () => {
+    inFlight.begin(CHAT);
+    expect(await inFlight.settled(1)).toBe(false);
+    const cut = new AbortController();
+    const wait = inFlight.settled(10_000, cut.signal);
+    expect(await isOver(wait)).toBe('waits');
+    cut.abort();
+    expect(await wait).toBe(false);
+    expect(await inFlight.settled(10_000, cut.signal)).toBe(false);
+  });
+});

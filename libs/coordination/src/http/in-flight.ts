@@ -5,12 +5,15 @@ import {
   catchError,
   filter,
   firstValueFrom,
+  fromEvent,
   map,
   merge,
+  NEVER,
   Observable,
   of,
   Subject,
   take,
+  takeUntil,
   timeout,
   type MonoTypeOperatorFunction,
 } from 'rxjs';
@@ -22,6 +25,7 @@ import { AbortIndex } from './abort-index.js';
 export class InFlight {
   readonly #count = new BehaviorSubject(0);
   readonly #drained = new Subject<InferenceError>();
+  readonly #under = new Set<object>();
   readonly #aborts = new AbortIndex();
   #isRefusing = false;
 
@@ -43,12 +47,15 @@ export class InFlight {
     }
     this.#count.next(this.count + 1);
     const forget = this.#aborts.add(request);
+    const mark = {};
+    this.#under.add(mark);
     this.observer.started(request.api);
     let isOver = false;
     return (reason) => {
       if (isOver) return;
       isOver = true;
       forget();
+      this.#under.delete(mark);
       this.observer.ended(reason);
       this.#count.next(this.count - 1);
     };
@@ -98,15 +105,37 @@ export class InFlight {
     await this.#isIdleWithin(ABORT_GRACE_MS);
   }
 
+  /**
+   * Waits until every request that has begun by now is over; those that begin meanwhile do not count. Nothing that was taken
+   * out of use before is used by a request any more then.
+   *
+   * @param signal ends the wait.
+   * @returns whether they were over within `timeoutMs`.
+   */
+  async settled(timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    // A request whose manager was asked in this turn begins in a later microtask.
+    await new Promise((resolve) => setImmediate(resolve));
+    const before = [...this.#under];
+    return this.#isWithin(timeoutMs, () => !before.some((mark) => this.#under.has(mark)), signal);
+  }
+
   #isIdleWithin(timeoutMs: number): Promise<boolean> {
+    return this.#isWithin(timeoutMs, () => this.count === 0);
+  }
+
+  /** Looks whenever a request begins or ends. */
+  #isWithin(timeoutMs: number, holds: () => boolean, signal?: AbortSignal): Promise<boolean> {
+    if (signal?.aborted === true) return Promise.resolve(false);
     return firstValueFrom(
       this.#count.pipe(
-        filter((count) => count === 0),
+        filter(holds),
         take(1),
         timeout(timeoutMs),
+        takeUntil(signal === undefined ? NEVER : fromEvent(signal, 'abort')),
         map(() => true),
         catchError(() => of(false)),
       ),
+      { defaultValue: false },
     );
   }
 }

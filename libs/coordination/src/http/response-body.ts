@@ -8,6 +8,8 @@ export interface ResponseBodyEvents {
   onReady(): void;
   /** The answer failed before its first part: no head was sent, and this body sends nothing. */
   onFailed(error: unknown): void;
+  /** What ends a stream of which something was sent, whole or not, behind everything else; undefined for nothing. */
+  lastWords?(): string | undefined;
   /** The stream is over and has released what it held. `error` is why, when it did not complete. Called once. */
   onEnd(end: { readonly isWhole: boolean; readonly error: unknown }): void;
 }
@@ -101,6 +103,8 @@ export class ResponseBody extends Readable {
 
   /** What is left may be too little to close the valve: a client that does not take it is cut off all the same. */
   #finish(): void {
+    const words = this.events.lastWords?.();
+    if (words !== undefined) this.push(words);
     this.push(null);
     this.#watchForStall();
   }

@@ -13,6 +13,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA, RouteParamtypes } from '@nestjs/common/internal';
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
 import { DEFAULT_TOTAL_TIMEOUT_MS } from '../coordination.options.js';
 import { deadlineOf } from './deadline.js';
 import { hopsOf } from './hops.js';
@@ -77,18 +78,35 @@ export function toInferenceRequest(
   caller: Caller,
   totalTimeoutMs = DEFAULT_TOTAL_TIMEOUT_MS,
 ): InferenceRequest {
-  const request = inferenceRequest(options.api ?? apiOf(body), body, {
-    // An application that names its requests has done so before the interceptor ran.
-    id: clientRequestId(reply.getHeader(REQUEST_ID_HEADER) ?? http.headers[REQUEST_ID_HEADER]),
+  // An application that names its requests has done so before the interceptor ran.
+  const id = reply.getHeader(REQUEST_ID_HEADER) ?? http.headers[REQUEST_ID_HEADER];
+  return sentRequest({ id, api: options.api ?? apiOf(body), body, headers: http.headers, caller, totalTimeoutMs });
+}
+
+/** What somebody sent, or would send. */
+export interface SentRequest {
+  /** Its id as its sender names it. */
+  readonly id: unknown;
+  readonly api: InferenceApi;
+  readonly body: JsonObject;
+  readonly headers: IncomingHttpHeaders;
+  readonly caller: Caller;
+  readonly totalTimeoutMs: number;
+}
+
+/** As {@link toInferenceRequest}, of a request that need not have come over HTTP. */
+export function sentRequest({ id, api, body, headers, caller, totalTimeoutMs }: SentRequest): InferenceRequest {
+  const request = inferenceRequest(api, body, {
+    id: clientRequestId(id),
     caller,
-    deadlineMs: deadlineOf(http.headers, totalTimeoutMs),
-    hops: hopsOf(http.headers),
-    headers: accompanyingHeaders(http.headers),
-    clientHeaders: readableHeaders(http.headers),
-    isLeg: http.headers[LEG_HEADER] !== undefined,
+    deadlineMs: deadlineOf(headers, totalTimeoutMs),
+    hops: hopsOf(headers),
+    headers: accompanyingHeaders(headers),
+    clientHeaders: readableHeaders(headers),
+    isLeg: headers[LEG_HEADER] !== undefined,
   });
   if (!isTrusted(caller)) return { ...request, isLeg: false };
-  const rank = request.isLeg ? http.headers[RANK_HEADER] : undefined;
+  const rank = request.isLeg ? headers[RANK_HEADER] : undefined;
   return isRank(rank) ? { ...request, headers: { ...request.headers, [RANK_HEADER]: rank } } : request;
 }
 

@@ -24,15 +24,22 @@ import {
   type PipeTransform,
 } from '@nestjs/common';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { RemoteClient, RemotePool } from '@baton/remotes';
 import { Test } from '@nestjs/testing';
 import { IsBoolean, IsInt, IsOptional, IsString, Min } from 'class-validator';
 import type { AddressInfo } from 'node:net';
 import { timeout, type Observable } from 'rxjs';
+import { DECODE_POOL, PREFILL_CLIENT, PREFILL_POOL } from '../coordination.constants.js';
 import { CoordinationModule } from '../coordination.module.js';
 import type { CoordinationOptions } from '../coordination.options.js';
+import { DispatchCounters } from '../dispatch/dispatch-counters.js';
+import { Explainer } from '../explain/explainer.js';
+import { RequestRecords } from '../explain/request-records.js';
 import type { DisaggregatedRequestManager, LocalExecution } from '../managers/disaggregated-request-manager.js';
 import { RequestManager } from '../managers/request-manager.decorator.js';
 import { CoordinationObserver, type StreamEndReason } from '../observer.js';
+import { EndpointPickers } from '../registry/endpoint-pickers.js';
+import { ManagerRegistry } from '../registry/manager-registry.js';
 import { Callers } from './callers.js';
 import { Disaggregated } from './disaggregated.decorator.js';
 import { InFlight } from './in-flight.js';
@@ -183,6 +190,16 @@ class ImpatientController {
 export interface Running {
   readonly port: number;
   readonly inFlight: InFlight;
+  readonly managers: ManagerRegistry;
+  readonly records: RequestRecords;
+  readonly explainer: Explainer;
+  /** What shows whether anything was done. */
+  readonly probes: {
+    readonly counters: DispatchCounters;
+    readonly pickers: EndpointPickers;
+    readonly pools: readonly RemotePool[];
+    readonly client: RemoteClient;
+  };
 }
 
 const opened: (() => unknown)[] = [];
@@ -214,5 +231,18 @@ export async function run(options: CoordinationOptions = { connector: 'embedded'
   );
   await app.listen(0, '127.0.0.1');
   opened.push(() => app.close());
-  return { port: (app.getHttpServer().address() as AddressInfo).port, inFlight: app.get(InFlight) };
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  return {
+    port,
+    inFlight: app.get(InFlight),
+    managers: app.get(ManagerRegistry),
+    records: app.get(RequestRecords),
+    explainer: app.get(Explainer),
+    probes: {
+      counters: app.get(DispatchCounters),
+      pickers: app.get(EndpointPickers),
+      pools: [app.get<RemotePool>(PREFILL_POOL), app.get<RemotePool>(DECODE_POOL)],
+      client: app.get<RemoteClient>(PREFILL_CLIENT),
+    },
+  };
 }

@@ -181,6 +181,28 @@ describe('HandoffLedger', () => {
     expect(ledger.oldestAgeMs).toBe(0);
   });
 
+  it('books how long cleaning up took, without the rest of a lease', () => {
+    const cleanedUp = jest.spyOn(observer, 'cleanedUp');
+    const answer = new Subject<ReleaseOutcome>();
+    owe(new ReleasingConnector(() => answer)).leave();
+    jest.advanceTimersByTime(300);
+    expect(cleanedUp).not.toHaveBeenCalled();
+    answer.next('freed');
+    owe(new ReleasingConnector(() => of('held'))).leave();
+    expect(cleanedUp.mock.calls).toEqual([[300], [0]]);
+  });
+
+  it('books how long a prefill that was left went on', () => {
+    const cleanedUp = jest.spyOn(observer, 'cleanedUp');
+    const abandoned = { mayAnswer: () => true, leaves: () => undefined };
+    const left = ledger.awaiting(NEVER, new ReleasingConnector(() => of('freed')), abandoned).subscribe();
+    left.unsubscribe();
+    jest.advanceTimersByTime(10_000);
+    expect(cleanedUp.mock.calls).toEqual([[250]]);
+    ledger.awaiting(of(1), new ReleasingConnector(() => of('freed')), abandoned).subscribe();
+    expect(cleanedUp).toHaveBeenCalledTimes(1);
+  });
+
   it('books the end of the lease for KV that nothing frees', () => {
     const { leave } = owe(new ReleasingConnector(() => of('held')));
     jest.advanceTimersByTime(10_000);
@@ -231,5 +253,50 @@ describe('HandoffLedger', () => {
     await jest.advanceTimersByTimeAsync(7_000);
     await bounded;
     expect(ledger.open).toBe(1);
+  });
+
+  describe('settled', () => {
+    const freed = (): ReleasingConnector => new ReleasingConnector(() => of('freed'));
+
+    it('waits for what is owed, and not for what is owed later', async () => {
+      const before = owe(freed());
+      const wait = ledger.settled(10_000);
+      owe(freed());
+      let isDone = false;
+      const done = wait.then((outcome) => (isDone = outcome));
+      await jest.advanceTimersByTimeAsync(1_000);
+      expect(isDone).toBe(false);
+      before.leave();
+      await done;
+      expect([isDone, ledger.open]).toEqual([true, 1]);
+    });
+
+    it('waits for what a prefill that was left before leaves behind later', async () => {
+      const outcome = new Subject<ReleaseOutcome>();
+      const prefill = new Subject<number>();
+      const abandoned = { mayAnswer: () => true, leaves: () => ({ means, descriptor }) };
+      const connector = new ReleasingConnector(() => outcome);
+      ledger.awaiting(prefill, connector, abandoned).subscribe().unsubscribe();
+      let isDone = false;
+      const done = ledger.settled(10_000).then((holds) => (isDone = holds));
+      prefill.next(1);
+      prefill.complete();
+      await jest.advanceTimersByTimeAsync(500);
+      expect([connector.released.length, isDone]).toEqual([1, false]);
+      outcome.next('freed');
+      await done;
+      expect(isDone).toBe(true);
+    });
+
+    it('gives up after its time, or when it is told to', async () => {
+      owe(freed());
+      const wait = ledger.settled(500);
+      await jest.advanceTimersByTimeAsync(500);
+      expect(await wait).toBe(false);
+      const cut = new AbortController();
+      const another = ledger.settled(500, cut.signal);
+      cut.abort();
+      expect(await another).toBe(false);
+    });
   });
 });

@@ -8,10 +8,13 @@ import {
   filter,
   finalize,
   firstValueFrom,
+  fromEvent,
+  NEVER,
   Observable,
   of,
   share,
   take,
+  takeUntil,
   tap,
   timeout,
   timer,
@@ -28,7 +31,7 @@ import { CoordinationObserver, type Settlement } from '../observer.js';
 import { Handoff } from './handoff.js';
 
 /** Long enough for D to know of the request and fetch the KV of a long prompt, when nothing tells that it has. */
-const UNSEEN_TRANSFER_MS = 2_000;
+export const UNSEEN_TRANSFER_MS = 2_000;
 
 /** What a prefill is asked whose client has left before it has answered. */
 export interface AbandonedPrefill<T> {
@@ -48,6 +51,9 @@ export class HandoffLedger implements BeforeApplicationShutdown {
   /** What has to be settled before the process may end: handoffs that are owed, and prefills that were left. */
   readonly #open = new BehaviorSubject(0);
   readonly #owed = new Set<Handoff>();
+  /** What is open, with the epoch that it began in: {@link settled} starts another one. */
+  readonly #epochs = new Map<object, number>();
+  #epoch = 0;
   readonly #releaseTimeoutMs: number;
   readonly #transferTimeoutMs: number;
   readonly #abandonedPrefillMs: number;
@@ -80,6 +86,16 @@ export class HandoffLedger implements BeforeApplicationShutdown {
    * decode took it. Unsubscribed before that, its KV is freed as the connector's plan says.
    */
   owe(connector: KvConnector, means: ReleaseMeans, descriptor?: HandoffDescriptor): Observable<Handoff> {
+    return this.#owe(connector, means, descriptor, undefined);
+  }
+
+  /** @param epoch of what left the handoff behind; by default that in which it is said. */
+  #owe(
+    connector: KvConnector,
+    means: ReleaseMeans,
+    descriptor: HandoffDescriptor | undefined,
+    epoch: number | undefined,
+  ): Observable<Handoff> {
     const { cancellation, leaseMs } = connector.contract;
     return new Observable((subscriber) => {
       const handoff: Handoff = new Handoff(
@@ -88,9 +104,9 @@ export class HandoffLedger implements BeforeApplicationShutdown {
         {
           onOwed: () => {
             this.#owed.add(handoff);
-            this.#open.next(this.open + 1);
+            this.#opened(handoff, epoch);
           },
-          onTaken: () => this.#settle(handoff, 'taken'),
+          onTaken: () => this.#settle(handoff, 'taken', means),
         },
       );
       if (descriptor !== undefined) handoff.is(descriptor);
@@ -111,24 +127,56 @@ export class HandoffLedger implements BeforeApplicationShutdown {
   awaiting<T>(prefill: Observable<T>, connector: KvConnector, abandoned: AbandonedPrefill<T>): Observable<T> {
     if (connector.contract.cancellation.prefilling.action !== 'await_answer') return prefill;
     return defer(() => {
-      let isLeft = false;
+      let leftAtMs: number | undefined;
+      let isOver = false;
+      const mark = {};
       return prefill.pipe(
+        tap({ complete: () => (isOver = true), error: () => (isOver = true) }),
         tap((answer) => {
-          const left = isLeft ? abandoned.leaves(answer) : undefined;
-          if (left !== undefined) this.owe(connector, left.means, left.descriptor).subscribe().unsubscribe();
+          const left = leftAtMs !== undefined ? abandoned.leaves(answer) : undefined;
+          if (left !== undefined) {
+            this.#owe(connector, left.means, left.descriptor, this.#epochs.get(mark)).subscribe().unsubscribe();
+          }
         }),
         finalize(() => {
-          if (isLeft) this.#open.next(this.open - 1);
+          if (leftAtMs === undefined) return;
+          this.#closed(mark);
+          this.observer.cleanedUp(performance.now() - leftAtMs);
         }),
         share({
           resetOnRefCountZero: () => {
-            isLeft = true;
-            this.#open.next(this.open + 1);
+            // RxJS asks this of what has ended by itself as well.
+            if (isOver) return of(0);
+            leftAtMs = performance.now();
+            this.#opened(mark);
             return abandoned.mayAnswer() ? timer(this.#abandonedPrefillMs) : of(0);
           },
         }),
       );
     });
+  }
+
+  /**
+   * Waits until nothing is owed any more that began before, and what it leads to; what begins meanwhile does not count.
+   *
+   * @param signal ends the wait.
+   * @returns whether that was so within `timeoutMs`.
+   */
+  async settled(timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
+    const last = this.#epoch;
+    this.#epoch += 1;
+    const settled = this.#open.pipe(
+      filter(() => ![...this.#epochs.values()].some((epoch) => epoch <= last)),
+      take(1),
+      timeout(timeoutMs),
+      takeUntil(signal === undefined ? NEVER : fromEvent(signal, 'abort')),
+    );
+    return signal?.aborted === true
+      ? false
+      : firstValueFrom(settled).then(
+          () => true,
+          () => false,
+        );
   }
 
   /** Nest waits for this on shutdown: every handoff has its outcome before the process ends. */
@@ -155,8 +203,8 @@ export class HandoffLedger implements BeforeApplicationShutdown {
         // Also a transfer that took too long: D has had the handoff, which is for one transfer.
         catchError(() => EMPTY),
         finalize(() => {
-          if (handoff.isTaken) return;
-          this.#settle(handoff, outcome === 'held' ? 'lease_expired' : outcome);
+          if (!handoff.isTaken) this.#settle(handoff, outcome === 'held' ? 'lease_expired' : outcome, means);
+          this.observer.cleanedUp(handoff.strandedMs);
         }),
       )
       .subscribe((result) => (outcome = result));
@@ -185,10 +233,22 @@ export class HandoffLedger implements BeforeApplicationShutdown {
     return transfer.pipe(timeout(boundMs));
   }
 
-  #settle(handoff: Handoff, settlement: Settlement): void {
+  #settle(handoff: Handoff, settlement: Settlement, { request }: ReleaseMeans): void {
     this.#owed.delete(handoff);
-    this.#open.next(this.open - 1);
+    this.#closed(handoff);
     const leaseMs = settlement === 'lease_expired' ? handoff.remainingLeaseMs : 0;
-    this.observer.settled(settlement, handoff.strandedMs + (Number.isFinite(leaseMs) ? leaseMs : 0));
+    const strandedMs = handoff.strandedMs + (Number.isFinite(leaseMs) ? leaseMs : 0);
+    this.observer.settled(settlement, strandedMs);
+    request.trace?.settled?.(settlement, strandedMs);
+  }
+
+  #opened(what: object, epoch = this.#epoch): void {
+    this.#epochs.set(what, epoch);
+    this.#open.next(this.open + 1);
+  }
+
+  #closed(what: object): void {
+    this.#epochs.delete(what);
+    this.#open.next(this.open - 1);
   }
 }

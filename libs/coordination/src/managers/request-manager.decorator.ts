@@ -7,6 +7,8 @@ export interface RequestManagerOptions {
   readonly name: string;
   /** A lower number is asked first; equal numbers by name. Default 0. */
   readonly priority?: number;
+  /** Whether it is asked, unless the configuration or an operator says otherwise. Default true. */
+  readonly enabled?: boolean;
 }
 
 /** The key is a fixed string, so that a plugin that carries its own copy of this package is found as well. */

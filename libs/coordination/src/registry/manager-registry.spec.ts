@@ -3,6 +3,7 @@ import { Injectable, Scope, type OnModuleInit, type Provider } from '@nestjs/com
 import { Test, type TestingModule } from '@nestjs/testing';
 import { CoordinationModule } from '../coordination.module.js';
 import type { CoordinationOptions } from '../coordination.options.js';
+import { DispatchCounters } from '../dispatch/dispatch-counters.js';
 import type { DisaggregatedRequestManager } from '../managers/disaggregated-request-manager.js';
 import { RequestManager, RequestManagerMetadata } from '../managers/request-manager.decorator.js';
 import { DuplicateNameError } from './duplicate-name.error.js';
@@ -55,7 +56,7 @@ describe('ManagerRegistry', () => {
     registry.register(new Declines(), { name: 'another' });
     expect(await ownNames(module)).toEqual(['another', 'by-function', 'late']);
     expect(before.entries.map(({ name }) => name)).not.toContain('another');
-    expect(registry.table.version).toBe(before.version + 2);
+    expect(registry.table.version).toBe(`0.${before.revision + 2}`);
   });
 
   it('takes what a factory made of a decorated class', async () => {
@@ -112,6 +113,70 @@ describe('ManagerRegistry', () => {
     await expect(application([TransientManager])).rejects.toThrow('TransientManager is transient');
   });
 
+  it('has discovered before it is asked to a second time: in-tree names come first', async () => {
+    @Injectable()
+    class Host implements OnModuleInit {
+      constructor(private readonly registry: ManagerRegistry) {}
+      onModuleInit(): void {
+        this.registry.discover();
+        this.registry.swap({ remove: [], add: [{ manager: new Declines(), name: 'early', origin: 'acme@1.0.0' }] });
+      }
+    }
+    // The fault is that of who came second, whatever the order of the providers.
+    await expect(application([Host, EarlyManager])).rejects.toThrow('"early": EarlyManager and Declines');
+  });
+
+  describe('swaps', () => {
+    const origin = 'acme@1.0.0';
+    const containment = { firstPartTimeoutMs: 5, onFault: () => undefined };
+
+    it('managers as one snapshot; a table that somebody holds stays as it is', async () => {
+      const module = await application([LateManager]);
+      const registry = module.get(ManagerRegistry);
+      const [old, next] = [new Declines(), new Declines()];
+      registry.swap({ remove: [], add: [{ manager: old, name: 'acme', origin, containment }] });
+      const before = registry.table;
+      const after = registry.swap({
+        remove: ['acme', 'not-there'],
+        add: [
+          { manager: next, name: 'acme', priority: 3, origin: 'acme@1.1.0', containment },
+          { manager: new Declines(), name: 'switched-off', enabled: false, origin },
+        ],
+      });
+      expect(registry.table).toBe(after);
+      expect(after.revision).toBe(before.revision + 1);
+      expect(before.get('acme')).toMatchObject({ manager: old, priority: 0, origin, containment });
+      expect(after.get('acme')).toMatchObject({ manager: next, priority: 3, origin: 'acme@1.1.0' });
+      expect(await ownNames(module)).toEqual(['acme', 'late']);
+      expect(after.get('switched-off')).toMatchObject({ enabled: false });
+    });
+
+    it.each([
+      ['in the application', ['late']],
+      ['among those that come', ['fresh', 'fresh']],
+      ['that comes and one that stays', ['fresh', 'late']],
+    ])('nothing when a name is taken %s', async (_where, names) => {
+      const registry = (await application([LateManager])).get(ManagerRegistry);
+      registry.swap({ remove: [], add: [{ manager: new Declines(), name: 'acme', priority: 7 }] });
+      const before = registry.table;
+      const add = names.map((name) => ({ manager: new Declines(), name, origin }));
+      expect(() => registry.swap({ remove: ['acme'], add })).toThrow(DuplicateNameError);
+      expect(registry.table).toBe(before);
+      expect(registry.policyOf('acme').priority).toBe(7);
+    });
+
+    it('managers under their settings, and drops the counters of those that go', async () => {
+      const module = await application([], { managers: [{ name: 'local', priority: 9 }] });
+      const [registry, counters] = [module.get(ManagerRegistry), module.get(DispatchCounters)];
+      counters.count('local', 'took');
+      registry.swap({ remove: ['local'], add: [{ manager: new Declines(), name: 'local' }] });
+      expect(registry.table.get('local')?.priority).toBe(9);
+      expect(counters.of('local').took).toBe(1);
+      registry.swap({ remove: ['local'], add: [] });
+      expect(counters.of('local').took).toBe(0);
+    });
+  });
+
   describe('with settings', () => {
     const all = [LateManager, UnrankedManager, EarlyManager];
 
@@ -132,8 +197,8 @@ describe('ManagerRegistry', () => {
       const disaggregateWhen = { minPromptTokens: 512, apis: ['chat'] } as const;
       const module = await application(all, { managers: [{ name: 'early', enabled: true, disaggregateWhen }] });
       const { entries } = module.get(ManagerRegistry).table;
-      expect(entries.find(({ name }) => name === 'early')?.condition).toBe(disaggregateWhen);
-      expect(entries.find(({ name }) => name === 'late')?.condition).toBeUndefined();
+      expect(entries.find(({ name }) => name === 'early')?.disaggregateWhen).toEqual(disaggregateWhen);
+      expect(entries.find(({ name }) => name === 'late')?.disaggregateWhen).toBeUndefined();
     });
 
     it('does not let an application start that names an unknown manager, and lists the known ones', async () => {
@@ -144,6 +209,36 @@ describe('ManagerRegistry', () => {
       await expect(application(all, { managers })).rejects.toThrow(
         /There is no manager named "latest"\. Known: (.*, )?early, (.*, )?late, (.*, )?unranked/,
       );
+    });
+
+    it('lets an application start that names a manager which a plugin would have brought', async () => {
+      @Injectable()
+      class Host implements OnModuleInit {
+        constructor(private readonly registry: ManagerRegistry) {}
+        onModuleInit(): void {
+          this.registry.expect(['plugged']);
+        }
+      }
+      const module = await application([...all, Host], { managers: [{ name: 'plugged', enabled: false }] });
+      module.get(ManagerRegistry).register(new Declines(), { name: 'plugged' });
+      expect(await ownNames(module)).not.toContain('plugged');
+    });
+
+    it('knows shares and shadows', async () => {
+      const settings = { name: 'late', canaryPercent: 12.5, canaryHeader: 'x-tenant', shadow: true };
+      const module = await application(all, { managers: [settings] });
+      expect(module.get(ManagerRegistry).table.get('late')).toMatchObject(settings);
+    });
+
+    it.each<[object, string]>([
+      [{ canaryPercent: 101 }, 'managers[0].canaryPercent of the manager "late" must be a number from 0 to 100'],
+      [{ canaryHeader: 'x y' }, 'managers[0].canaryHeader of the manager "late" must be the name of a header'],
+      [{ shadow: 'yes' }, 'managers[0].shadow of the manager "late" must be true or false'],
+      [{ priority: null }, 'managers[0].priority of the manager "late" must be a whole number'],
+      [{ disaggregateWhen: { apis: ['x'] } }, 'managers[0].disaggregateWhen.apis of the manager "late" must be a list'],
+      [{ prio: 1 }, 'managers[0].prio of the manager "late" is not known here'],
+    ])('does not let an application start with %j', async (setting, message) => {
+      await expect(application(all, { managers: [{ name: 'late', ...setting }] })).rejects.toThrow(message);
     });
 
     it('does not let an application start that names one twice', async () => {

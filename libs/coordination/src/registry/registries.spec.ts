@@ -1,4 +1,12 @@
-import { NamedEndpointPicker, type Endpoint, type EndpointPicker } from '@baton/remotes';
+import {
+  dialectOf,
+  hasDialect,
+  NamedDialect,
+  NamedEndpointPicker,
+  type Dialect,
+  type Endpoint,
+  type EndpointPicker,
+} from '@baton/remotes';
 import { describe, expect, it } from '@jest/globals';
 import type { Provider } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
@@ -8,6 +16,7 @@ import { NamedKvConnector } from '../connectors/kv-connector.js';
 import { CoordinationModule } from '../coordination.module.js';
 import type { CoordinationOptions } from '../coordination.options.js';
 import { EndpointPickers } from './endpoint-pickers.js';
+import { EngineDialects } from './engine-dialects.js';
 import { KvConnectors } from './kv-connectors.js';
 import { NamedRegistry } from './named-registry.js';
 
@@ -99,5 +108,62 @@ describe('NamedRegistry', () => {
     registry.add('x', instance);
     registry.add('x', instance);
     expect(registry.get('x')).toBe(instance);
+  });
+
+  it('swaps in one step, or not at all', () => {
+    const registry = new NamedRegistry<object>('thing');
+    const [a, b, other] = [{ is: 'a' }, { is: 'b' }, { is: 'other' }];
+    registry.swap(
+      [],
+      [
+        ['a', a],
+        ['b', b],
+      ],
+    );
+    const clash = [
+      ['c', other],
+      ['b', other],
+    ] as const;
+    expect(() => registry.assertSwap(['a'], clash)).toThrow('Two things are named "b"');
+    expect(() => registry.swap(['a'], clash)).toThrow('Two things are named "b"');
+    expect(registry.names).toEqual(['a', 'b']);
+    registry.swap(['b', 'nothing'], [['b', other]]);
+    expect([registry.get('a'), registry.get('b')]).toEqual([a, other]);
+  });
+});
+
+describe('EngineDialects', () => {
+  @NamedDialect({ name: 'of-the-application' })
+  class OwnDialect implements Dialect {
+    readonly name = 'of-the-application';
+    readonly healthPath = '/health';
+    readonly renders = false;
+    call(): { path: string; body: Record<string, never> } {
+      return { path: '/', body: {} };
+    }
+    abort(): undefined {
+      return undefined;
+    }
+  }
+  const decode = { endpoints: [{ url: 'http://a:1', dialect: 'of-the-application' }] };
+
+  it('adds those of the application, until it shuts down', async () => {
+    const module = await application([OwnDialect], { decode });
+    expect(dialectOf('of-the-application')).toBeInstanceOf(OwnDialect);
+    expect(module.get(EngineDialects).used).toEqual(['of-the-application']);
+    await module.close();
+    expect(hasDialect('of-the-application')).toBe(false);
+  });
+
+  it('does not let an application start whose endpoint speaks what nobody does', async () => {
+    await expect(application([], { decode })).rejects.toThrow(
+      'An endpoint speaks "of-the-application", which is none of',
+    );
+  });
+
+  it('does not take the name of one of Baton', async () => {
+    const dialects = (await application([])).get(EngineDialects);
+    const swap = { remove: [], add: [{ name: 'vllm', instance: new OwnDialect() }] };
+    expect(() => dialects.swap(swap)).toThrow('Two dialects are named "vllm"');
   });
 });

@@ -12,6 +12,7 @@ import { switchMap, tap, type Observable } from 'rxjs';
 import type { Handoff } from '../ledger/handoff.js';
 import { fallbackReason, isRecoverable, isRefusal } from './fallback.js';
 import { holdUntilPrefilled } from './hold-until-prefilled.js';
+import { inRole } from './in-role.js';
 import { onAnotherSite } from './on-another-site.js';
 import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
 
@@ -45,7 +46,7 @@ function exchange(context: SplitContext, owed: Handoff, prefill: LegSite, decode
       return holdUntilPrefilled(
         {
           prefill: prefill
-            .run(connector.prefillLeg(request, agreed))
+            .run(inRole(connector.prefillLeg(request, agreed), 'prefill'))
             .pipe(wholeAnswer(), tap({ error: (error: unknown) => voidIfRefused(owed, error) })),
           decode: (valve) => decodeOn(context, decode, () => ({ ...connector.decodeLeg(request, handoff), valve })),
           join: (answer, parts) => parts.pipe(joinAnswer(request, shareOf(context, answer))),

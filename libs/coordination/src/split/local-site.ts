@@ -11,17 +11,19 @@ import type { SiteSource } from './split-sites.js';
 export class LocalSite {
   /** False on a pure coordinator: its handlers run no legs. */
   readonly isAvailable: boolean;
-  readonly #endpoint: Endpoint | undefined;
+  /** The engine server behind the handlers; undefined when it is in this process. */
+  readonly endpoint: Endpoint | undefined;
 
   constructor(@Inject(COORDINATION_OPTIONS) { local = {} }: CoordinationOptions) {
     this.isAvailable = local.isAvailable ?? true;
-    this.#endpoint = local.endpoint === undefined ? undefined : parseEndpoint(local.endpoint);
+    this.endpoint = local.endpoint === undefined ? undefined : parseEndpoint(local.endpoint);
   }
 
   /** The handler of one request as the only site. */
   of(local: LocalExecution): SiteSource {
-    const endpoint = this.#endpoint;
+    const { endpoint } = this;
     return {
+      name: 'local',
       pick: (_request, { except } = {}) =>
         endpoint !== undefined && except?.has(endpoint) === true
           ? throwError(() => new RemoteUnavailableError('none', 'no_endpoint'))

@@ -54,8 +54,10 @@ export class PrefillPace {
 }
 
 /** When the prefill leg of `request` has to be done, so that there is time left to decode. */
-export function prefillDeadline({ deadlineMs }: InferenceRequest): number | undefined {
+export function prefillDeadline(
+  { deadlineMs }: Pick<InferenceRequest, 'deadlineMs'>,
+  now = performance.now(),
+): number | undefined {
   if (deadlineMs === undefined) return undefined;
-  const now = performance.now();
   return now + (Math.max(0, deadlineMs - now) * PREFILL_PERCENT) / 100;
 }

@@ -13,6 +13,7 @@ import { EMPTY, finalize, map, NEVER, of, startWith, switchAll, switchMap, type 
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 import type { Handoff } from '../ledger/handoff.js';
 import { fallbackReason, isRecoverable, isRefusal } from './fallback.js';
+import { inRole } from './in-role.js';
 import { onAnotherSite } from './on-another-site.js';
 import { prefillDeadline } from './prefill-pace.js';
 import { prefillAnswers } from './prefill-answers.js';
@@ -59,7 +60,7 @@ function prefill(context: SplitContext, decode: LegSite | undefined): Observable
         context.progress.phase = 'prefilling';
         running = site;
         const leg = connector.prefillLeg(request, agreed);
-        return site.run({ ...leg, deadlineMs: prefillDeadline(request) }).pipe(
+        return site.run(inRole({ ...leg, deadlineMs: prefillDeadline(request) }, 'prefill')).pipe(
           wholeAnswer(),
           finalize(() => (running = undefined)),
           map((answer) => {

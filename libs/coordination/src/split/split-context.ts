@@ -14,6 +14,7 @@ import { sharedAnswer } from '../connectors/prefill-share.js';
 import type { HandoffLedger } from '../ledger/handoff-ledger.js';
 import type { CoordinationObserver } from '../observer.js';
 import type { HandoffAddresses } from '../trust/handoff-addresses.js';
+import { inRole } from './in-role.js';
 import { onAnotherSite, type RetryRules } from './on-another-site.js';
 import type { PrefillPace } from './prefill-pace.js';
 import type { SiteSource, SplitSites } from './split-sites.js';
@@ -53,7 +54,7 @@ export function decodeOn(
   return concat(
     connector.assertTakes?.(site) ?? EMPTY,
     defer(() => {
-      const made = leg();
+      const made = inRole(leg(), 'decode');
       const parts = site.run(made);
       // An id that a protocol made of addresses (P2pNccl) is the instances' own affair.
       return made.id.startsWith(request.key) ? parts : parts.pipe(renameId(made.id, legId(request.key)));
@@ -86,7 +87,9 @@ export function releaseMeans(context: SplitContext, prefill?: LegSite): ReleaseM
     request,
     ...(prefill === undefined ? {} : { prefill }),
     decode: (leg) =>
-      onAnotherSite(urgent(sites.decode), leg, rules, (site) => site.run({ ...leg, id: legId(leg.key) })),
+      onAnotherSite(urgent(sites.decode), leg, rules, (site) =>
+        site.run(inRole({ ...leg, id: legId(leg.key) }, 'release')),
+      ),
   };
 }
 

@@ -4,6 +4,8 @@ import type { Observable } from 'rxjs';
 
 /** Where a leg can run: the instances of a pool, or this instance. */
 export interface SiteSource {
+  /** What it is called where it is written down how a request was run. */
+  readonly name?: string;
   /** A resource: one site, held until unsubscribed. Chosen on subscription. */
   pick(request: InferenceRequest, options?: PickOptions): Observable<LegSite>;
 }

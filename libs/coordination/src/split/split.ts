@@ -4,6 +4,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { defer, tap, type Observable } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import type { CoordinationOptions } from '../coordination.options.js';
+import { NotedPlan, notePlan } from '../explain/noted-plan.js';
 import { HandoffLedger } from '../ledger/handoff-ledger.js';
 import { CoordinationObserver } from '../observer.js';
 import { KvConnectors } from '../registry/kv-connectors.js';
@@ -34,8 +35,14 @@ export class Split {
     this.#retries = new RetryBudget(options.retryBudget);
   }
 
+  /** How many legs may be sent once more at this moment. */
+  get retriesLeft(): number {
+    return this.#retries.remaining;
+  }
+
   /** The client's answer when the request is not split: all of it at one site of `source`. Cold. */
   whole(request: InferenceRequest, source: SiteSource): Observable<ResponsePart> {
+    notePlan(request, () => NotedPlan.whole(request, source));
     return defer(() => {
       this.#retries.request();
       const context = { request, retries: this.#retries, observer: this.observer };
@@ -48,6 +55,7 @@ export class Split {
 
   /** The client's answer from two legs. Cold. */
   run(request: InferenceRequest, sites: SplitSites): Observable<ResponsePart> {
+    notePlan(request, () => NotedPlan.split(request, this.connectors.active, sites));
     return defer(() => {
       this.#retries.request();
       this.#pace.assertInTime(request);
@@ -68,7 +76,10 @@ export class Split {
       return parts.pipe(
         tap({
           next: () => (progress.phase = 'decoding'),
-          unsubscribe: () => this.observer.clientLeft(progress.phase),
+          unsubscribe: () => {
+            this.observer.clientLeft(progress.phase);
+            request.trace?.left?.(progress.phase);
+          },
         }),
       );
     });

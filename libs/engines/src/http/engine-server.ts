@@ -29,7 +29,7 @@ import type { EngineHealth, EngineMetric, ModelCard, TextApi } from '../engine.j
 import { notSupported } from './not-supported.js';
 import { Recent } from './recent.js';
 import { serverLoad } from './server-load.js';
-import { TOKEN_CALLS } from './token-calls.js';
+import { tokenCallsOf, type TokenCalls } from './token-calls.js';
 
 /** Probes of one server come from several places, each every few seconds. */
 const FRESH_MS = 1_000;
@@ -40,7 +40,6 @@ const TEXT_PATHS: Readonly<Record<TextApi, string>> = { completions: '/v1/comple
 /** All that one engine server is asked for besides inference, in its own dialect. */
 export class EngineServer {
   readonly #client: RemoteClient;
-  readonly #dialect: Dialect;
   readonly #health: Recent<EngineHealth>;
   readonly #load: Recent<readonly EngineMetric[]>;
 
@@ -50,9 +49,13 @@ export class EngineServer {
     options: { readonly healthTimeoutMs: number },
   ) {
     this.#client = client;
-    this.#dialect = dialectOf(endpoint.dialect);
     this.#health = new Recent(() => this.#askHealth(options.healthTimeoutMs), FRESH_MS);
     this.#load = new Recent(() => this.#askLoad(), FRESH_MS);
+  }
+
+  /** Looked up when it is needed: that of a plugin comes after this engine. */
+  get #dialect(): Dialect {
+    return dialectOf(this.endpoint.dialect);
   }
 
   async models(): Promise<readonly ModelCard[]> {
@@ -104,8 +107,8 @@ export class EngineServer {
     return [{ name: 'engine_up', help, type: 'gauge', samples: [{ value: Number(ready) }] }, ...load];
   }
 
-  #tokenCalls(): NonNullable<(typeof TOKEN_CALLS)[Dialect['name']]> {
-    const calls = TOKEN_CALLS[this.#dialect.name];
+  #tokenCalls(): TokenCalls {
+    const calls = tokenCallsOf(this.#dialect.name);
     if (calls === undefined) throw notSupported(this.#dialect.name, 'tokenizer for others');
     return calls;
   }

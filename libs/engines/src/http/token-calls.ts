@@ -1,12 +1,12 @@
 import { isJsonObject, type JsonObject } from '@baton/inference';
-import type { DialectName } from '@baton/remotes';
+import type { DialectName, InTreeDialectName } from '@baton/remotes';
 import { notSupported } from './not-supported.js';
 
 /** Calls one server and gives its JSON answer. */
 export type JsonCall = (method: 'GET' | 'POST', path: string, body?: JsonObject) => Promise<JsonObject>;
 
 /** How a server is asked for tokens and texts. Requests and answers have vLLM's form. */
-interface TokenCalls {
+export interface TokenCalls {
   tokenize(call: JsonCall, body: JsonObject): Promise<JsonObject>;
   detokenize(call: JsonCall, body: JsonObject): Promise<JsonObject>;
 }
@@ -67,10 +67,15 @@ function pieceText(piece: unknown): unknown {
 }
 
 /** Undefined for servers that have no tokenizer for others. */
-export const TOKEN_CALLS: Readonly<Record<DialectName, TokenCalls | undefined>> = {
+const TOKEN_CALLS: Readonly<Record<InTreeDialectName, TokenCalls | undefined>> = {
   openai: asTheyAre,
   vllm: asTheyAre,
   sglang,
   trtllm: undefined,
   llamacpp,
 };
+
+/** Undefined for servers that have no tokenizer for others, and for dialects of plugins, of which nobody knows. */
+export function tokenCallsOf(dialect: DialectName): TokenCalls | undefined {
+  return Object.entries(TOKEN_CALLS).find(([name]) => name === dialect)?.[1];
+}

@@ -1,7 +1,12 @@
 import type { InferenceRequest, JsonObject } from '@baton/inference';
+import { applyDecorators, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
 
-/** The kinds of engine servers that differ on the wire. */
-export type DialectName = 'openai' | 'vllm' | 'sglang' | 'trtllm' | 'llamacpp';
+/** The kinds of engine servers that differ on the wire and that come with Baton. */
+export type InTreeDialectName = 'openai' | 'vllm' | 'sglang' | 'trtllm' | 'llamacpp';
+
+/** A kind of engine servers: one that comes with Baton, or that an application or a plugin has registered. */
+export type DialectName = InTreeDialectName | (string & {});
 
 /** A call to an engine server. */
 export interface DialectCall {
@@ -55,3 +60,16 @@ export interface Dialect {
   /** Whether it may have vLLM's render and derender paths; one that has not answers 404. */
   readonly renders: boolean;
 }
+
+/** What a dialect is registered under. */
+export interface DialectOptions {
+  /** The name that a configuration selects it by; the same as {@link Dialect.name}. */
+  readonly name: string;
+}
+
+/** A fixed key, so that a plugin's own copy of this package is found as well. */
+export const DialectMetadata = Reflector.createDecorator<DialectOptions>({ key: 'baton:dialect' });
+
+/** Registers a provider as a {@link Dialect}. */
+export const NamedDialect = (options: DialectOptions): ClassDecorator =>
+  applyDecorators(DialectMetadata(options), Injectable());

@@ -1,6 +1,7 @@
 import { inferenceRequest } from '@baton/inference';
-import { describe, expect, it } from '@jest/globals';
-import { DIALECT_NAMES, dialectOf } from './dialects.js';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Dialect } from './dialect.js';
+import { DIALECT_NAMES, dialectNames, dialectOf, hasDialect, swapDialects } from './dialects.js';
 
 const apis = ['completions', 'chat', 'generate'] as const;
 
@@ -10,6 +11,31 @@ describe('dialectOf', () => {
     for (const name of DIALECT_NAMES) expect(dialectOf(name).name).toBe(name);
     expect(dialectOf().name).toBe('openai');
     expect(dialectOf(undefined).name).toBe('openai');
+  });
+});
+
+describe('swapDialects', () => {
+  const named = (name: string): Dialect => ({ ...dialectOf('openai'), name });
+
+  afterEach(() => swapDialects(['one', 'two'], []));
+
+  it('puts dialects in and takes them out, in one step or not at all', () => {
+    swapDialects([], [named('one')]);
+    expect(() => swapDialects(['one'], [named('two'), named('vllm')])).toThrow('Two dialects are named "vllm"');
+    expect([hasDialect('one'), hasDialect('two')]).toEqual([true, false]);
+    swapDialects(['one', 'nothing'], [named('two')]);
+    expect(dialectNames()).toEqual(expect.arrayContaining(['two', 'vllm']));
+    expect(hasDialect('one')).toBe(false);
+  });
+
+  it('does not take out what comes with Baton', () => {
+    expect(() => swapDialects(['vllm'], [named('two')])).toThrow('comes with Baton and stays');
+    expect(hasDialect('two')).toBe(false);
+  });
+
+  it('says which there are when one is not there', () => {
+    expect(() => dialectOf('one')).toThrow('There is no dialect named "one". Known: llamacpp, openai');
+    expect(() => dialectOf('constructor')).toThrow('There is no dialect named "constructor"');
   });
 });
 

@@ -1,4 +1,4 @@
-import type { ResponsePart } from '@baton/inference';
+import type { LegTrace, ResponsePart } from '@baton/inference';
 import { Observable } from 'rxjs';
 import { RemoteUnavailableError, type UnavailableReason } from '../remote-unavailable.error.js';
 import { hasAnswered, type Breaker } from './breaker.js';
@@ -11,6 +11,8 @@ export type AttemptResult = 'ok' | 'cancelled' | 'refused' | Exclude<Unavailable
 
 /** Told of one leg. */
 export interface AttemptObserver {
+  /** The leg is about to be sent. Gives who is told how it goes on, besides. */
+  trace?(): LegTrace | undefined;
   /** The remote has begun to answer, in whatever way: it is there. */
   onAnswered(): void;
   onEnd(result: AttemptResult): void;
@@ -25,8 +27,12 @@ export function attempt(
   return new Observable((subscriber) => {
     let hasBegun = false;
     let isOver = false;
+    const trace = observer.trace?.();
     const end = (result: AttemptResult): void => {
       isOver = true;
+      if (result === 'ok') trace?.ended('complete');
+      else if (result === 'cancelled') trace?.ended('left');
+      else trace?.ended('failed', result);
       observer.onEnd(result);
     };
     const isThere = (): void => {
@@ -39,10 +45,11 @@ export function attempt(
     };
     // Before the source: one that ends at once must find it there.
     subscriber.add(() => {
-      if (!isOver) observer.onEnd('cancelled');
+      if (!isOver) end('cancelled');
     });
     return parts.subscribe({
       next: (part) => {
+        if (!hasBegun) trace?.firstPart();
         answered();
         subscriber.next(part);
       },

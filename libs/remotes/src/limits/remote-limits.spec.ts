@@ -1,7 +1,13 @@
-import { inferenceRequest, jsonPart, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import {
+  inferenceRequest,
+  jsonPart,
+  type InferenceRequest,
+  type RequestTrace,
+  type ResponsePart,
+} from '@baton/inference';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { Observable, Subject, type Subscription } from 'rxjs';
+import { Observable, Subject, throwError, type Subscription } from 'rxjs';
 import { parseEndpoint, type Endpoint } from '../endpoint.js';
 import { RemoteClient } from '../http/remote-client.js';
 import type { LegSite } from '../leg-site.js';
@@ -58,6 +64,61 @@ describe('a pool with limits', () => {
     expect(late.site?.endpoint?.name).toBe('d:2');
     expect(inFlight(remotes)).toEqual([2, 2]);
     expect(jest.getTimerCount()).toBe(0);
+  });
+
+  it('says which endpoints a leg could have, and why not the others, and takes none', () => {
+    const remotes = pool(4, { maxInFlight: 1, breakerFailures: 1, breakerOpenMs: 1_000 });
+    const names = (...excluded: (string | undefined)[]): unknown =>
+      excluded.map((why, index) => ({ name: `d:${index + 1}`, ...(why && { excluded: why }) }));
+    expect(remotes.considered()).toEqual(names(undefined, undefined, undefined, undefined));
+    const [first, second] = [pick(remotes), pick(remotes)];
+    jest.spyOn(client, 'run').mockReturnValue(throwError(() => new RemoteUnavailableError('d:2', 'connect')));
+    second.site?.run(of()).subscribe({ error: () => undefined });
+    second.subscription.unsubscribe();
+    const except = new Set([remotes.endpoints[2]!]);
+    expect(remotes.considered({ except })).toEqual(names('full', 'breaker_open', 'tried', undefined));
+    expect(inFlight(remotes)).toEqual([1, 0, 0, 0]);
+    jest.advanceTimersByTime(1_201);
+    expect(remotes.considered({ except })).toEqual(names('full', undefined, 'tried', undefined));
+    first.subscription.unsubscribe();
+  });
+
+  it('tells the trace of a request what was considered for it, each time that it is chosen for, and how its leg goes', () => {
+    const remotes = pool(1, { name: 'decode', maxInFlight: 1 });
+    const told: unknown[] = [];
+    const leg = {
+      firstPart: () => told.push('first'),
+      ended: (...how: unknown[]) => told.push(how),
+    };
+    const trace: RequestTrace = {
+      asked: () => undefined,
+      considered: (...considered) => told.push(considered),
+      leg: ({ id, endpoint }) => (told.push([id, endpoint]), leg),
+    };
+    const request = { ...of(), trace };
+    const held = pick(remotes);
+    let site: LegSite | undefined;
+    const waiting = remotes.pick(request).subscribe((picked) => (site = picked));
+    expect(told.splice(0)).toEqual([['decode', [{ name: 'd:1', excluded: 'full' }]]]);
+    held.subscription.unsubscribe();
+    expect(told.splice(0)).toEqual([['decode', [{ name: 'd:1' }]]]);
+    const parts = new Subject<ResponsePart>();
+    jest.spyOn(client, 'run').mockReturnValue(parts);
+    const running = site!.run(request).subscribe();
+    parts.next(jsonPart({}));
+    parts.next(jsonPart({}));
+    running.unsubscribe();
+    expect(told.splice(0)).toEqual([[request.id, 'd:1'], 'first', ['left']]);
+    site!.run(request).subscribe();
+    parts.complete();
+    expect(told.splice(0)).toEqual([[request.id, 'd:1'], ['complete']]);
+    jest.spyOn(client, 'run').mockReturnValue(throwError(() => new RemoteUnavailableError('d:1', 'reset')));
+    site!.run(request).subscribe({ error: () => undefined });
+    expect(told.splice(0)).toEqual([
+      [request.id, 'd:1'],
+      ['failed', 'reset'],
+    ]);
+    waiting.unsubscribe();
   });
 
   it('lets pass what frees what others hold, and lets in nobody else for it', () => {

@@ -44,6 +44,11 @@ export function RequiredField(check: Check, schema: ApiPropertyOptions): Propert
   );
 }
 
+/** The names of the fields of `dto`, those of its base classes first. */
+export function fieldNames(dto: abstract new () => object): readonly string[] {
+  return fieldsOf(dto.prototype as object).map(({ name }) => name);
+}
+
 /** Checks `value` against the fields of `dto` without making an instance of it. */
 export function checkFields(dto: abstract new () => object, value: object, path: string): void {
   for (const { name, check } of fieldsOf(dto.prototype as object)) {

@@ -1,0 +1,37 @@
+import { InferenceError } from '@baton/inference';
+
+/** Somebody else was first. */
+export function versionMismatch(expected: number, present: number): InferenceError {
+  return new InferenceError(
+    `The policies are at version ${present}, not at ${expected}. Read them again before you change them.`,
+    { status: 412, type: 'invalid_request_error', code: 'policy_version_mismatch' },
+  );
+}
+
+/** A version that never was, or is not kept any more. */
+export function unknownVersion(version: number): InferenceError {
+  return new InferenceError(`There is no version ${version} of the policies, or it is not kept any more.`, {
+    status: 404,
+    code: 'unknown_policy_version',
+    param: 'version',
+  });
+}
+
+/** Too many changes at once. */
+export function policyBusy(): InferenceError {
+  return new InferenceError('Too many changes of policies are being made. Nothing was changed.', {
+    status: 503,
+    code: 'policy_busy',
+    retryAfterSeconds: 1,
+  });
+}
+
+/** The policies cannot be read or kept. */
+export function policyStateUnavailable(cause: unknown): InferenceError {
+  const why = cause instanceof Error ? ` ${cause.message}` : '';
+  return new InferenceError(`The policies cannot be kept, so they stay as they are.${why}`, {
+    status: 503,
+    code: 'policy_state_unavailable',
+    cause,
+  });
+}

@@ -1,0 +1,26 @@
+import { firstValueFrom, from, timeout } from 'rxjs';
+import { policyBusy } from './policy-errors.js';
+
+const MAX_WAITING = 64;
+/** A file system that hangs must not hold everybody up. */
+const STATE_TIMEOUT_MS = 10_000;
+
+/** Runs tasks one after the other; what fails does not keep the next from running. Bounded. */
+export class SerialQueue {
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /** @throws InferenceError 503 `policy_busy` when too many wait. */
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#waiting >= MAX_WAITING) throw policyBusy();
+    this.#waiting += 1;
+    const result = this.#last.then(task).finally(() => (this.#waiting -= 1));
+    this.#last = result.catch(() => undefined);
+    return result;
+  }
+
+  /** @throws TimeoutError when `answer` takes too long; what comes of it later is not waited for. */
+  inTime<T>(answer: Promise<T>): Promise<T> {
+    return firstValueFrom(from(answer).pipe(timeout(STATE_TIMEOUT_MS)));
+  }
+}
