@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../support/eventually.js';
 import { nothingHeld } from '../support/coordinated-pair.js';
 import type { AdminAnswer } from './support/admin-client.js';
@@ -8,6 +9,7 @@ import { SnapshotBook } from './support/snapshot-book.js';
 import { writtenManager, type WrittenManager } from './support/written-manager.js';
 
 const RATE = Number(process.env['PLUGINS_RATE'] ?? 50);
+const RAMP_MS = RATE > 50 ? 15_000 : 1_000;
 const CHANGES = 100;
 /** Answers that a version has to give before the script goes on. */
 const EXERCISE = Number(process.env['PLUGINS_EXERCISE'] ?? 50);
@@ -51,13 +53,14 @@ describe(`managers that come and go under ${RATE} requests a second`, () => {
     };
     await book.note(admin);
 
-    const visitors = (load = new OpenLoop(instance.url, RATE));
+    const visitors = (load = new OpenLoop(instance.url, RATE, {}, RAMP_MS));
     const exercise = async (): Promise<void> => {
       const enough = visitors.count + EXERCISE;
       step('change');
       await eventually(`${EXERCISE} more answers`, () => visitors.count >= enough, 30_000);
       step('exercise');
     };
+    await sleep(RAMP_MS);
     await exercise();
 
     await write({ version: '1.0.0' });
@@ -127,7 +130,7 @@ describe(`managers that come and go under ${RATE} requests a second`, () => {
     expect(history[0]).toMatchObject({ version: CHANGES + 1, action: 'rollback' });
     expect(history.filter(({ snapshot }) => !book.has(snapshot))).toEqual([]);
     await nothingHeld([rig.prefill, rig.decode]);
-  }, 120_000);
+  }, 240_000);
 });
 
 function countBy(values: readonly string[]): Readonly<Record<string, number>> {

@@ -20,7 +20,7 @@ export interface Slope {
   readonly unit: string;
   /** Per minute. */
   readonly most: number;
-  /** What the median of some minutes goes up and down by: requests under way, pages that an allocator keeps. */
+  /** What the lows of some minutes go up and down by: requests under way, pages that an allocator keeps. */
   readonly noise: number;
 }
 
@@ -76,13 +76,16 @@ export class Watch {
     return slopeOf(this.#after(1 / 4).map((sample): Point => ({ minute: sample.minute, value: sample[what] })));
   }
 
-  /** How much more there is in the last quarter than in the second one, of the median: a slope alone may be noise. */
+  /**
+   * How much more there is in the last quarter than in the second one. Of the lows: allocators keep what they have freed for a
+   * while, and give it back.
+   */
   growth(what: Watched): number {
     const late = this.#after(1 / 4);
     const quarter = Math.floor(late.length / 3);
-    const median = (samples: readonly Sample[]): number =>
-      samples.map((sample) => sample[what]).sort((a, b) => a - b)[samples.length >> 1] ?? 0;
-    return median(late.slice(-quarter)) - median(late.slice(0, quarter));
+    const low = (samples: readonly Sample[]): number =>
+      samples.map((sample) => sample[what]).sort((a, b) => a - b)[Math.floor(samples.length / 10)] ?? 0;
+    return low(late.slice(-quarter)) - low(late.slice(0, quarter));
   }
 
   #after(share: number): readonly Sample[] {

@@ -20,7 +20,7 @@ export interface Seen {
 export interface LoadReport {
   readonly seen: readonly Seen[];
   readonly failures: readonly Seen[];
-  /** Requests sent per second. */
+  /** Requests sent per second, after the ramp. */
   readonly rate: number;
   /** Of sending, behind the schedule, in ms. */
   readonly worstLatenessMs: number;
@@ -37,6 +37,7 @@ export class OpenLoop {
   #isStopping = false;
   #report: Promise<LoadReport> | undefined;
   #worstLatenessMs = 0;
+  #sentInRamp = 0;
   readonly #loop: Promise<void>;
   readonly #start = performance.now();
 
@@ -44,6 +45,8 @@ export class OpenLoop {
     private readonly url: string,
     private readonly perSecond: number,
     private readonly headers: Readonly<Record<string, string>> = {},
+    /** How long it takes to come to its rate: processes that have just started are slow. */
+    private readonly rampMs = 0,
   ) {
     this.#loop = this.#send();
   }
@@ -61,8 +64,8 @@ export class OpenLoop {
   async #stop(): Promise<LoadReport> {
     this.#isStopping = true;
     await this.#loop;
-    const seconds = (performance.now() - this.#start) / 1_000;
-    const sent = this.#seen.length + this.#under.size;
+    const seconds = (performance.now() - this.#start - this.rampMs) / 1_000;
+    const sent = this.#seen.length + this.#under.size - this.#sentInRamp;
     await Promise.all(this.#under);
     this.#agent.destroy();
     return {
@@ -73,8 +76,15 @@ export class OpenLoop {
     };
   }
 
+  /** Until the next request after one that is due at `due`. */
+  #intervalMs(due: number): number {
+    const share = this.rampMs === 0 ? 1 : Math.min(1, 0.1 + (due - this.#start) / this.rampMs);
+    return 1_000 / (this.perSecond * share);
+  }
+
   async #send(): Promise<void> {
-    for (let due = this.#start, number = 0; !this.#isStopping; due += 1_000 / this.perSecond, number += 1) {
+    for (let due = this.#start, number = 0; !this.#isStopping; due += this.#intervalMs(due), number += 1) {
+      if (due - this.#start < this.rampMs) this.#sentInRamp += 1;
       const wait = due - performance.now();
       if (wait > 0) await sleep(wait);
       else this.#worstLatenessMs = Math.max(this.#worstLatenessMs, -wait);
