@@ -16,6 +16,7 @@ export type * from './dispatch/manager-settings.js';
 export * from './dispatch/policy-table.js';
 export * from './explain/explainer.js';
 export type * from './explain/request-record.js';
+export type { RecordingOptions, RequestRecording } from './explain/request-recording.js';
 export * from './explain/request-records.js';
 export * from './http/callers.js';
 export * from './http/client-gone.js';

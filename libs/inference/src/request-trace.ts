@@ -1,4 +1,4 @@
-import type { InferenceRequest } from './inference-request.js';
+import type { JsonObject } from './json.js';
 
 /**
  * What came of asking a manager, or why it was not asked: its condition does not hold, or the request is not in its share
@@ -15,6 +15,20 @@ export interface ConsideredEndpoint {
   readonly excluded?: string;
 }
 
+/** A leg that is sent. */
+export interface SentLeg {
+  readonly id: string;
+  /** `host:port`, or `local`. */
+  readonly endpoint: string;
+  /** What of an `InferenceRequest` is looked at. */
+  readonly request: {
+    readonly body: JsonObject;
+    readonly stream: boolean;
+    /** On the clock of `performance.now()`. */
+    readonly deadlineMs: number | undefined;
+  };
+}
+
 /** Told of what is decided for one client's request and of its legs. Must not throw and must return at once. */
 export interface RequestTrace {
   /** A manager was asked, or passed over. */
@@ -22,7 +36,7 @@ export interface RequestTrace {
   /** A site is chosen for a leg of the pool `leg` (`prefill`, `decode`). Told again for each choice. */
   considered(leg: string, endpoints: readonly ConsideredEndpoint[]): void;
   /** A leg is sent to `endpoint` (`host:port`, or `local`). Its body must not be kept. */
-  leg(leg: { readonly id: string; readonly endpoint: string; readonly request: InferenceRequest }): LegTrace;
+  leg(leg: SentLeg): LegTrace;
   /** The same trace for legs of that role; a leg of which nobody says it is `whole`. */
   as?(role: LegRole): RequestTrace;
   /** How it is to be run, for those who know what that is; nothing of it has run. */

@@ -1,4 +1,4 @@
-import type { InferenceRequest, LegRole, LegTrace } from '@baton/inference';
+import type { LegRole, LegTrace, SentLeg } from '@baton/inference';
 import { redacted, type RecordBudget } from './redaction.js';
 import type { LegRecord, RedactedBody } from './request-record.js';
 import { word } from './word.js';
@@ -18,7 +18,7 @@ export class LegRecording implements LegTrace {
 
   constructor(
     readonly role: LegRole,
-    { id, endpoint, request }: { readonly id: string; readonly endpoint: string; readonly request: InferenceRequest },
+    { id, endpoint, request }: SentLeg,
     budget: RecordBudget,
   ) {
     this.#id = word(id);

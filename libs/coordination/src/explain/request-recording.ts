@@ -1,4 +1,12 @@
-import type { ConsideredEndpoint, InferenceRequest, LegRole, LegTrace, RequestTrace, Verdict } from '@baton/inference';
+import type {
+  ConsideredEndpoint,
+  InferenceRequest,
+  LegRole,
+  LegTrace,
+  RequestTrace,
+  SentLeg,
+  Verdict,
+} from '@baton/inference';
 import type { KvContract } from '../connectors/kv-connector.js';
 import type { CoordinationOptions } from '../coordination.options.js';
 import { LOCAL_ANSWER } from '../dispatch/dispatcher.js';
@@ -72,7 +80,7 @@ export class RequestRecording implements RequestTrace {
     else this.#considered.push({ leg, endpoints: shown });
   }
 
-  leg(leg: { readonly id: string; readonly endpoint: string; readonly request: InferenceRequest }): LegTrace {
+  leg(leg: SentLeg): LegTrace {
     return this.legAs('whole', leg);
   }
 
@@ -81,10 +89,7 @@ export class RequestRecording implements RequestTrace {
   }
 
   /** A leg of that role was sent. */
-  legAs(
-    role: LegRole,
-    leg: { readonly id: string; readonly endpoint: string; readonly request: InferenceRequest },
-  ): LegTrace {
+  legAs(role: LegRole, leg: SentLeg): LegTrace {
     if (this.#legs.length >= MAX_LEGS) {
       this.#budget.omitted += 1;
       return UNTOLD;
@@ -175,7 +180,7 @@ class RoleTrace implements RequestTrace {
     this.recording.considered(leg, endpoints);
   }
 
-  leg(leg: { readonly id: string; readonly endpoint: string; readonly request: InferenceRequest }): LegTrace {
+  leg(leg: SentLeg): LegTrace {
     return this.recording.legAs(this.role, leg);
   }
 

@@ -4,28 +4,19 @@ import {
   legOf,
   recoverBeforeFirst,
   whileHeld,
-  wholeAnswer,
-  type JsonObject,
   type ResponsePart,
 } from '@baton/inference';
 import type { LegSite } from '@baton/remotes';
-import { EMPTY, finalize, map, NEVER, of, startWith, switchAll, switchMap, type Observable } from 'rxjs';
+import { map, NEVER, of, startWith, switchAll, type Observable } from 'rxjs';
 import type { HandoffDescriptor } from '../connectors/kv-connector.js';
 import type { Handoff } from '../ledger/handoff.js';
 import { fallbackReason, isRecoverable, isRefusal } from './fallback.js';
-import { inRole } from './in-role.js';
 import { onAnotherSite } from './on-another-site.js';
-import { prefillDeadline } from './prefill-pace.js';
 import { prefillAnswers } from './prefill-answers.js';
+import { prefillAttempts } from './prefill-attempts.js';
+import { handoffOf, prefill, type Prefilled } from './prefill.js';
 import { StaleHandoffError } from './stale-handoff.error.js';
-import { agreement, decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
-
-/** What a prefill leg has left: where, its answer, and what was agreed before it. */
-interface Prefilled {
-  readonly site: LegSite;
-  readonly answer: JsonObject;
-  readonly agreed: JsonObject;
-}
+import { decodeOn, releaseMeans, retryRules, shareOf, type SplitContext } from './split-context.js';
 
 /** P, then D: D's leg needs what P has answered. */
 export function serialSplit(context: SplitContext): Observable<ResponsePart> {
@@ -33,7 +24,9 @@ export function serialSplit(context: SplitContext): Observable<ResponsePart> {
 }
 
 function prefillAndDecode(context: SplitContext, decoder: LegSite | undefined): Observable<ResponsePart> {
-  return prefill(context, decoder).pipe(
+  // A P that is told D's address writes into D's memory, which closing it does not take back: one attempt, always.
+  const prefilled = decoder === undefined ? prefillAttempts(context) : prefill(context, decoder);
+  return prefilled.pipe(
     map((prefilled) => afterPrefill(context, prefilled, decoder)),
     recoverBeforeFirst((error) => insteadOfPrefill(context, error)),
     switchAll(),
@@ -44,53 +37,6 @@ function prefillAndDecode(context: SplitContext, decoder: LegSite | undefined): 
 /** A resource: D, when P has to be told its address; else undefined, so that D is chosen when P has answered. */
 function decoderToName({ request, connector, sites }: SplitContext): Observable<LegSite | undefined> {
   return connector.contract.decoder === 'first' ? sites.decode.pick(request) : NEVER.pipe(startWith(undefined));
-}
-
-function prefill(context: SplitContext, decode: LegSite | undefined): Observable<Prefilled> {
-  const { request, connector, sites } = context;
-  let isLeft = false;
-  let running: LegSite | undefined;
-  const rules = retryRules(context, 'prefill', (error) => error.isRetryable && !isLeft);
-  const prefilled = onAnotherSite(sites.prefill, request, rules, (site) =>
-    agreement(context, { prefill: site, decode }).pipe(
-      switchMap((agreed) => {
-        // Its client left while it was tried again, or waited for room.
-        if (isLeft) return EMPTY;
-        const startedAt = performance.now();
-        context.progress.phase = 'prefilling';
-        running = site;
-        const leg = connector.prefillLeg(request, agreed);
-        return site.run(inRole({ ...leg, deadlineMs: prefillDeadline(request) }, 'prefill')).pipe(
-          wholeAnswer(),
-          finalize(() => (running = undefined)),
-          map((answer) => {
-            context.pace.record(request, performance.now() - startedAt);
-            return { site, answer, agreed };
-          }),
-        );
-      }),
-    ),
-  );
-  return context.ledger.awaiting(prefilled, connector, {
-    mayAnswer: () => {
-      isLeft = true;
-      // The client that closed it has gone.
-      request.valve.open();
-      // What this process computes itself answers in the same moment or not at all.
-      return running?.endpoint !== undefined;
-    },
-    leaves: (prefilled) => {
-      const descriptor = handoffOf(context, prefilled);
-      return descriptor && { means: releaseMeans(context, prefilled.site), descriptor };
-    },
-  });
-}
-
-/** What P hands over. It could name any address, and D would dial it. */
-function handoffOf({ connector, addresses }: SplitContext, prefilled: Prefilled): HandoffDescriptor | undefined {
-  const handoff = connector.handoffOf(prefilled.answer, prefilled.agreed);
-  if (handoff !== undefined) addresses.assertAnswer(handoff.params, prefilled.site);
-  return handoff;
 }
 
 function afterPrefill(

@@ -88,7 +88,7 @@ export function releaseMeans(context: SplitContext, prefill?: LegSite): ReleaseM
     ...(prefill === undefined ? {} : { prefill }),
     decode: (leg) =>
       onAnotherSite(urgent(sites.decode), leg, rules, (site) =>
-        site.run(inRole({ ...leg, id: legId(leg.key) }, 'release')),
+        site.run(inRole(leg, 'release', { id: legId(leg.key) })),
       ),
   };
 }
