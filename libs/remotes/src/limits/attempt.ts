@@ -39,6 +39,11 @@ export function attempt(
       breaker.succeeded();
       observer.onAnswered();
     };
+    const failed = (error: unknown): void => {
+      const isStopping = error instanceof RemoteUnavailableError && error.reason === 'busy' && error.isUntouched;
+      if (isStopping) breaker.stopping();
+      else breaker.failed();
+    };
     const answered = (): void => {
       if (!hasBegun) isThere();
       hasBegun = true;
@@ -56,7 +61,7 @@ export function attempt(
       error: (error: unknown) => {
         const isUp = hasBegun ? undefined : hasAnswered(error);
         if (isUp === true) isThere();
-        if (isUp === false) breaker.failed();
+        if (isUp === false) failed(error);
         end(resultOf(error));
         subscriber.error(error);
       },

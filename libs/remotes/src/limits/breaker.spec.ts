@@ -55,6 +55,18 @@ describe('Breaker', () => {
     expect(made.state).toBe('closed');
   });
 
+  it('opens at once for what says that it is about to stop, and finds out whether it is back', () => {
+    const { made, wait } = breaker();
+    made.stopping();
+    expect(made.state).toBe('open');
+    wait(600);
+    made.stopping();
+    wait(400);
+    expect(made.state).toBe('half_open');
+    made.succeeded();
+    expect(made.state).toBe('closed');
+  });
+
   it('is not kept open by what fails while it is', () => {
     const { made, fail, wait } = breaker();
     fail(3);
@@ -79,6 +91,7 @@ describe('Breaker', () => {
   it('never opens when it is off', () => {
     const off = new Breaker({ failures: 0, openMs: 1_000 });
     for (let time = 0; time < 100; time++) off.failed();
+    off.stopping();
     expect(off.state).toBe('closed');
   });
 });

@@ -70,8 +70,13 @@ export class Breaker {
 
   failed(): void {
     this.#failures += 1;
+    if (this.#failures >= this.options.failures) this.stopping();
+  }
+
+  /** The endpoint has said that it is about to stop: it is left alone at once. */
+  stopping(): void {
     const { failures, openMs } = this.options;
-    if (failures === 0 || this.#failures < failures || this.state === 'open') return;
+    if (failures === 0 || this.state === 'open') return;
     this.#openUntil = this.#now() + openMs * (1 - JITTER + 2 * JITTER * this.#random());
   }
 }

@@ -332,6 +332,18 @@ describe('a pool with breakers', () => {
     expect(inFlight(remotes)).toEqual([0, 0]);
   });
 
+  it('leaves one alone at once that says it is about to stop, and not one that is busy', () => {
+    const remotes = pool(3);
+    const run = legs(remotes, (name) => {
+      const code = { 'd:1': 'shutting_down', 'd:2': 'queue_full' }[name];
+      return code === undefined
+        ? answering
+        : failing(new RemoteUnavailableError(name, 'busy', undefined, 503, undefined, code));
+    });
+    run(3);
+    expect(remotes.states().map(({ state }) => state)).toEqual(['open', 'closed', 'closed']);
+  });
+
   it('asks all the same when there is nobody else', () => {
     const remotes = pool(1, { breakerFailures: 2 });
     const run = legs(remotes, (name) => failing(new RemoteUnavailableError(name, 'connect')));
