@@ -9,9 +9,10 @@ const arrows = {
   remotes: ['inference'],
   engines: ['inference', 'remotes'],
   coordination: ['inference', 'remotes'],
+  testing: ['inference', 'remotes', 'coordination'],
 };
 
-const SPEC = '\\.(e2e-)?spec(-support)?\\.ts$';
+const SPEC = '\\.((e2e-)?spec(-support)?|test)\\.ts$';
 
 const upward = Object.entries(arrows).map(([room, below]) => ({
   name: `arrow-upward-from-${room}`,
@@ -57,6 +58,13 @@ export default {
       to: { path: '^(apps|plugins|test|scripts)/', pathNot: '^plugins/$1/' },
     },
     {
+      name: 'testing-in-specs-alone',
+      comment: 'libs/testing is a development dependency: what runs must not need it.',
+      severity: 'error',
+      from: { path: '^(apps|plugins)/', pathNot: SPEC },
+      to: { path: '^libs/testing/' },
+    },
+    {
       name: 'inference-is-plain-rxjs',
       comment: 'libs/inference depends on rxjs alone, so that it serves outside of Nest too.',
       severity: 'error',
@@ -98,9 +106,9 @@ export default {
     },
     {
       name: 'undeclared-dependency',
-      comment: "What a library imports is declared in the library's own package.json.",
+      comment: 'What a library or a plugin imports is declared in its own package.json.',
       severity: 'error',
-      from: { path: '^libs/', pathNot: SPEC },
+      from: { path: '^(libs|plugins)/', pathNot: SPEC },
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
     },
     { name: 'circle', severity: 'error', from: {}, to: { circular: true } },

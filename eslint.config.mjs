@@ -75,7 +75,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['**/*.spec.ts', 'test/**/*.ts'],
+    files: ['**/*.spec.ts', '**/*.test.ts', 'test/**/*.ts'],
     rules: {
       // What a test expects to be there fails the test when it is not.
       '@typescript-eslint/no-non-null-assertion': 'off',
@@ -83,6 +83,16 @@ export default defineConfig(
       '@typescript-eslint/no-deprecated': 'off',
       // Seeds and figures that a reader of the run needs.
       'no-console': 'off',
+    },
+  },
+  {
+    files: ['**/*.test.ts'],
+    rules: {
+      // Node's runner waits for its tests itself.
+      '@typescript-eslint/no-floating-promises': [
+        'error',
+        { allowForKnownSafeCalls: [{ from: 'package', name: 'test', package: 'node:test' }] },
+      ],
     },
   },
   {

@@ -24,6 +24,7 @@ const groups = [
     architecture: (show) =>
       tool('dependency-cruiser/bin/dependency-cruise.mjs', ['--config', '.dependency-cruiser.mjs', ...rooms], show),
     types: (show) => tool('typescript/bin/tsc', ['-p', 'tsconfig.check.json'], show),
+    packages: (show) => asOneTest(() => node(['scripts/packages.mjs'], 10 * MINUTE_MS, show)),
   },
   { unit: (show) => jest(['unit'], ['--maxWorkers=2'], show) },
   // Against simulators, which mostly wait.

@@ -189,6 +189,14 @@ describe('the admin routes', () => {
     expect((await admin('GET', '/admin/policies')).etag).toBe(before.etag);
   });
 
+  it.each(['limit=0', 'limit=65537', 'limit=ten', 'limit=1&limit=2', 'before='])(
+    'list no requests for ?%s',
+    async (query) => {
+      const { status, error } = await admin('GET', `/admin/requests?${query}`);
+      expect([status, error.param]).toEqual([400, query.split('=')[0]]);
+    },
+  );
+
   it.each([
     ['PUT', '/admin/plugins/{name}', undefined, 404, 'plugin_not_found'],
     ['DELETE', '/admin/plugins/{name}', undefined, 404, 'plugin_not_found'],
@@ -313,6 +321,11 @@ describe('the admin routes', () => {
     expect(JSON.stringify(listed.body)).toContain('remember-me');
     const { status, body } = await admin('GET', '/admin/requests/remember-me');
     expect(status).toBe(200);
+    expect(body).toMatchObject({ caller: 'shop', answeredBy: 'prefill-remote-decode-remote', endReason: 'complete' });
+    const newest = await admin('GET', '/admin/requests?limit=1');
+    expect(newest.body['requests']).toEqual([expect.objectContaining({ id: 'remember-me' })]);
+    const older = await admin('GET', `/admin/requests?before=${String(body['key'])}`);
+    expect(JSON.stringify(older.body)).not.toContain('remember-me');
     expect(JSON.stringify([body, listed.body])).not.toContain('the owl sings');
   });
 

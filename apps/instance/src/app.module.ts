@@ -11,8 +11,10 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import type { Logger } from 'pino';
 import { AdminController } from './admin/admin.controller.js';
+import { ExplainController } from './admin/explain.controller.js';
 import { PluginsController } from './admin/plugins.controller.js';
 import { PoliciesController } from './admin/policies.controller.js';
+import { RequestsController } from './admin/requests.controller.js';
 import { INSTANCE_CONFIG } from './config/config.token.js';
 import type { InstanceConfig } from './config/instance-config.js';
 import { coordinationOptions } from './engine/coordination-options.js';
@@ -38,7 +40,7 @@ import { RenderController } from './tokens/render.controller.js';
 import { TokensController } from './tokens/tokens.controller.js';
 
 /** What there is for operators, where there are any. */
-const OPERATORS = [AdminController, PluginsController, PoliciesController];
+const OPERATORS = [AdminController, ExplainController, PluginsController, PoliciesController, RequestsController];
 
 /** One instance: the server in front of `engine`. */
 @Module({})

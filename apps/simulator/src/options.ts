@@ -58,7 +58,10 @@ const DEFAULTS = {
   'sse-ping-ms': '',
 } as const;
 
-const SWITCHES = ['prefix-caching', 'stream-output', 'no-prompt-tokens-details', 'tokens-only', 'log', 'help'] as const;
+const SWITCHES = [
+  ...(['prefix-caching', 'conditional-decode', 'stream-output', 'no-prompt-tokens-details'] as const),
+  ...(['tokens-only', 'log', 'help'] as const),
+] as const;
 
 type Name = keyof typeof DEFAULTS;
 
@@ -111,7 +114,9 @@ export function parseOptions(args: readonly string[]): SimulatorOptions {
       maxRunning: number('max-running'),
       maxQueued: number('max-queued', Infinity),
       dataParallelSize: ranks,
-      prefixCaching: is('prefix-caching'),
+      // Without a cache there would be no request that is taken.
+      prefixCaching: is('prefix-caching') || is('conditional-decode'),
+      conditionalDecode: is('conditional-decode'),
       promptTokensDetails: !is('no-prompt-tokens-details'),
       kvLoadFailurePolicy: oneOf('kv-load-failure-policy', 'fail', 'recompute'),
     },

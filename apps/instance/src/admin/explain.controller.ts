@@ -9,6 +9,7 @@ import {
 } from '@baton/inference';
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ExplainAnswer } from '../dto/admin/explain-answer.js';
 import { ExplainRequest } from '../dto/admin/explain-request.js';
 import { ChatCompletionRequest } from '../dto/chat-completion-request.js';
 import { CompletionRequest } from '../dto/completion-request.js';
@@ -41,7 +42,7 @@ export class ExplainController {
       'and what is done when the client leaves.',
   })
   @ApiBody({ type: ExplainRequest })
-  @ApiOkResponse({ description: 'What would happen.', schema: { type: 'object', additionalProperties: true } })
+  @ApiOkResponse({ description: 'What would happen.', type: ExplainAnswer })
   @ApiErrors(400, 403, 413, 415, 500)
   explain(@Body(new StrictBodyPipe(ExplainRequest)) request: ExplainRequest): Explanation {
     const { body, headers, caller } = request;

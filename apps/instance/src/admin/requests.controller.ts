@@ -2,25 +2,13 @@ import { RequestRecords, type RequestRecord } from '@baton/coordination';
 import { InferenceError, invalidRequest } from '@baton/inference';
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiTags } from '@nestjs/swagger';
+import { RecordedRequest, RecordedRequests } from '../dto/admin/request-answers.js';
 import { ApiError } from '../openapi/api-error.decorator.js';
 import { ApiErrors } from '../openapi/api-errors.decorator.js';
 import { AdminOnly } from '../security/access.js';
 
 /** The largest ring that can be configured. */
 const MOST = 65_536;
-const RECORD = {
-  type: 'object',
-  description: 'Who was asked, what was decided, and how each leg went. Times are ms since the start of the request.',
-  required: ['id', 'key', 'startedAt', 'answeredBy'],
-  properties: {
-    id: { type: 'string' },
-    key: { type: 'string' },
-    startedAt: { type: 'string', format: 'date-time' },
-    answeredBy: { type: 'string' },
-  },
-  additionalProperties: true,
-};
-const RECORDS = { type: 'object', required: ['requests'], properties: { requests: { type: 'array', items: RECORD } } };
 
 /** What happened to the last requests. It exists only where an admin key is configured. */
 @ApiTags('operation')
@@ -32,11 +20,18 @@ export class RequestsController {
   @AdminOnly()
   @ApiOperation({
     summary: 'The last requests',
-    description: 'coordination.requestRecords of them, the newest first. Prompts are redacted.',
+    description:
+      'coordination.requestRecords of them, the newest first. Prompts are redacted. An instance without a connector ' +
+      'decides nothing about its requests, and remembers none.',
   })
   @ApiQuery({ name: 'limit', required: false, schema: { type: 'integer', minimum: 1, maximum: MOST, default: 50 } })
-  @ApiQuery({ name: 'before', required: false, description: 'The key of the last one of the page before.' })
-  @ApiOkResponse({ description: 'Their records.', schema: RECORDS })
+  @ApiQuery({
+    name: 'before',
+    required: false,
+    description: 'The key of the last one of the page before.',
+    schema: { type: 'string', minLength: 1 },
+  })
+  @ApiOkResponse({ description: 'Their records.', type: RecordedRequests })
   @ApiErrors(400, 403, 500)
   listRequests(
     @Query('limit') limit: unknown,
@@ -49,7 +44,7 @@ export class RequestsController {
   @AdminOnly()
   @ApiOperation({ summary: 'What happened to one request' })
   @ApiParam({ name: 'id', description: 'Its id, as its answer had it in x-request-id.' })
-  @ApiOkResponse({ description: 'Its record.', schema: RECORD })
+  @ApiOkResponse({ description: 'Its record.', type: RecordedRequest })
   @ApiErrors(403, 500)
   @ApiError(404, 'No request of that id is remembered.')
   retrieveRequest(@Param('id') id: string): RequestRecord {

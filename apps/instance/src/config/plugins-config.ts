@@ -91,7 +91,7 @@ export class PluginHostConfig {
   @Flag('Whether plugins are loaded and replaced when their directories change')
   readonly watch: boolean = false;
 
-  @Milliseconds('For importing a plugin, and again for making its module, in ms')
+  @Milliseconds('For each step of loading a plugin (import, options, module, probe), and for closing it, in ms')
   readonly loadTimeoutMs: number = 10_000;
 
   @Milliseconds('How long requests may go on with a plugin that was replaced or removed, in ms')

@@ -11,7 +11,7 @@ import type { InferenceApi } from '@baton/inference';
 import type { UnavailableReason } from '@baton/remotes';
 
 /** Labels that are known before anything has happened. A record misses none of its words. */
-const words = <Word extends string>(known: Record<Word, true>): readonly Word[] => Object.keys(known) as Word[];
+export const words = <Word extends string>(known: Record<Word, true>): readonly Word[] => Object.keys(known) as Word[];
 
 export const APIS = words<InferenceApi>({ completions: true, chat: true, generate: true });
 

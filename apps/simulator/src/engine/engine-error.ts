@@ -9,6 +9,8 @@ export class EngineError extends Error {
     readonly param: string | null = null,
     /** A type other than the one that the dialect has for the status. */
     readonly type?: string,
+    /** The body, where it is not written by the dialect: somebody in front of the engine has answered. */
+    readonly text?: string,
   ) {
     super(message);
   }

@@ -10,6 +10,8 @@ export interface EngineOptions {
   readonly maxQueued: number;
   readonly dataParallelSize: number;
   readonly prefixCaching: boolean;
+  /** `Prefer: if-available` is answered 412 when none of the prompt is cached. */
+  readonly conditionalDecode: boolean;
   readonly promptTokensDetails: boolean;
   /** What a decode does whose cache did not arrive. */
   readonly kvLoadFailurePolicy: 'fail' | 'recompute';

@@ -18,6 +18,9 @@ export function writePrompt(
   } else {
     const { digest } = new PrefixHash(loaded.content.digest).pushAll(promptIds, loaded.content.tokens);
     ledger.write(id, blocksOfContent({ tokens: promptIds.length, digest }, ledger.blockTokens));
+    // What has come from elsewhere can be found again, as in vLLM; if it is this prompt's at all.
+    const blocks = prefixCache.enabled ? blocksOf(promptIds, ledger.blockTokens) : [];
+    if (blocks.at(-1)?.after === digest) prefixCache.add(blocks);
   }
   return ledger.read(id, promptIds.length).digest;
 }

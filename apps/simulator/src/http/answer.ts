@@ -68,7 +68,7 @@ export class InferenceAnswer {
   async fail(error: EngineError): Promise<void> {
     if (this.exchange.response.headersSent) return this.events().error(error);
     this.record.status = error.status;
-    this.exchange.send(error.status, this.errorBody(error));
+    this.exchange.send(error.status, error.text ?? this.errorBody(error));
   }
 
   /** What befalls a request before anything is looked at. */

@@ -110,6 +110,30 @@ describe('HandoffLedger', () => {
     expect(connector.released).toHaveLength(1);
   });
 
+  it.each([
+    ['lets a decode that was told of it finish its transfer', true],
+    ['frees it at once while a decode is still waited for', false],
+  ])('%s, where the plan says that transfers are finished', (_what, isSent) => {
+    const connector = new ReleasingConnector(() => of('freed'));
+    Object.assign(connector, {
+      contract: {
+        ...connector.contract,
+        cancellation: serialPlan({ prefilling: 'close', gap: 'release', transferring: 'finish' }),
+      },
+    });
+    const { handoff, leave } = owe(connector);
+    const parts = new Subject<string>();
+    const decode = handoff.taking(parts).subscribe();
+    if (isSent) handoff.sent();
+    decode.unsubscribe();
+    leave();
+    expect(parts.observed).toBe(isSent);
+    expect(connector.released).toHaveLength(isSent ? 0 : 1);
+    parts.next('a');
+    expect(settled.mock.calls.map(([how]) => how)).toEqual([isSent ? 'taken' : 'freed']);
+    expect(ledger.open).toBe(0);
+  });
+
   it('owes nothing before it is said what', () => {
     const connector = new ReleasingConnector(() => of('freed'));
     const held: Handoff[] = [];

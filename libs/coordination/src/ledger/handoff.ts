@@ -15,6 +15,7 @@ export class Handoff {
   #descriptor: HandoffDescriptor | undefined;
   #isTaken = false;
   #isVoid = false;
+  #isSent = false;
   #owedSinceMs = 0;
   #leftAtMs: number | undefined;
   #hasFallenSilent = false;
@@ -87,6 +88,11 @@ export class Handoff {
     this.#isVoid = true;
   }
 
+  /** A decode is being told of it: from now on it may take the KV. */
+  sent(): void {
+    this.#isSent = true;
+  }
+
   /**
    * A decode that goes on for a client that has left, where the contract wants transfers finished: subscribing waits
    * for its end, unsubscribing closes it.
@@ -97,7 +103,8 @@ export class Handoff {
 
   /**
    * Passes a decode's answer through. Its first part proves that the KV was taken, so nothing is owed any more.
-   * Unsubscribed before that, the decode is closed, or becomes the {@link transfer} that somebody has to finish.
+   * Unsubscribed before that, the decode is closed; one that was {@link sent} may become the {@link transfer} that somebody has
+   * to finish.
    */
   taking<T>(parts: Observable<T>): Observable<T> {
     return new Observable((subscriber) => {
@@ -127,7 +134,7 @@ export class Handoff {
         },
       });
       return () => {
-        const isUnderWay = !isOver && !this.#isTaken && this.#descriptor !== undefined;
+        const isUnderWay = !isOver && !this.#isTaken && this.#isSent;
         if (isUnderWay && this.finishesTransfer) this.#transfer = untilEnded(ended, decode);
         else decode.unsubscribe();
       };

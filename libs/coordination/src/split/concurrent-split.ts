@@ -42,6 +42,7 @@ function exchange(context: SplitContext, owed: Handoff, prefill: LegSite, decode
       const handoff = connector.handoffOf(undefined, agreed);
       if (handoff === undefined) throw new Error('A concurrent connector must know its handoff before P answers.');
       owed.is(handoff);
+      owed.sent();
       context.progress.phase = 'transferring';
       return holdUntilPrefilled(
         {

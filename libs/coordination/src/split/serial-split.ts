@@ -82,6 +82,7 @@ function decode(
     decodeOn(context, site, () => {
       // Only now is it known when D gets it: a pick may have waited for room, or a try before this one for its answer.
       if (owed?.isStale === true) throw new StaleHandoffError();
+      owed?.sent();
       context.progress.phase = 'decode_sent';
       return connector.decodeLeg(request, handoff);
     });
@@ -125,6 +126,7 @@ function finishFromHandoff(
   if (sites.withoutDecode === undefined || leg === undefined || !isRecoverable(error) || owed.isStale) return undefined;
   observer.fellBack(fallbackReason(error));
   observer.failed(request, error);
+  owed.sent();
   return owed.taking(sites.withoutDecode(leg)).pipe(joinAnswer(request, {}));
 }
 

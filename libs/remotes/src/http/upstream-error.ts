@@ -25,8 +25,11 @@ const CONNECT_CODES = new Set([
 /** Statuses that say something about the request itself: the client may see the upstream's own words. */
 const CLIENT_FAULTS = new Set([400, 404, 409, 412, 413, 415, 422]);
 
-/** Those among them that can only be about the request, whether or not the upstream's words can be read. */
-const ALWAYS_CLIENT_FAULTS = new Set([400, 409, 413, 422]);
+/**
+ * Those among them that can only be about the request, whether or not the upstream's words can be read. 412 answers a condition
+ * that the request was sent with, and gateways say it in plain text (llm-d's endpoint picker, to `Prefer: if-available`).
+ */
+const ALWAYS_CLIENT_FAULTS = new Set([400, 409, 412, 413, 422]);
 
 /** Longer bodies of errors are not read. */
 const MOST_READ_BYTES = 1024 * 1024;

@@ -10,6 +10,7 @@ import { isObject, stringOf, type JsonObject } from '../../json.js';
 import type { DialectOptions } from '../dialect.js';
 import { chatAlternatives, promptAlternatives, shownFinish } from './answer-fields.js';
 import { answerId, nowSeconds } from './ids.js';
+import { assertAvailable } from './if-available.js';
 import { assertHasPrompt, assertModel, kvLegOf, refusing, topLevelParams } from './leg.js';
 import { chatLogprobs, promptLogprobsJson } from './logprobs.js';
 import { assertStreamOptions, samplingOf, type SamplingNames } from './sampling.js';
@@ -42,6 +43,7 @@ export async function chat(engine: Engine, answer: InferenceAnswer, options: Dia
     assertStreamOptions(body);
     assertHasPrompt(kv, promptAlternatives(body) !== undefined);
     const promptIds = tokenize(chatPrompt(body));
+    assertAvailable(engine, exchange, [promptIds]);
     const sampling = samplingOf(body, promptIds.length, CHAT_NAMES, engine.options);
     return engine.run({ id, promptIds, sampling, kv, rank, record, gone: answer.gone, onAccepted: answer.onAccepted });
   });

@@ -10,6 +10,7 @@ import { idsOf, type JsonObject } from '../../json.js';
 import type { DialectOptions } from '../dialect.js';
 import { countedAlternatives, promptAlternatives, shownFinish } from './answer-fields.js';
 import { answerId, nowSeconds } from './ids.js';
+import { assertAvailable } from './if-available.js';
 import { assertHasPrompt, assertModel, kvLegOf, refusing, topLevelParams } from './leg.js';
 import { completionLogprobs, promptLogprobsJson } from './logprobs.js';
 import { assertStreamOptions, samplingOf, type SamplingNames } from './sampling.js';
@@ -44,6 +45,7 @@ export async function complete(engine: Engine, answer: InferenceAnswer, options:
     assertStreamOptions(body);
     const prompts = promptsOf(body);
     assertHasPrompt(kv, body['echo'] === true || promptAlternatives(body) !== undefined);
+    assertAvailable(engine, exchange, prompts);
     return prompts.map((promptIds, index) => {
       const sampling = samplingOf(body, promptIds.length, COMPLETION_NAMES, engine.options);
       return { id: prompts.length === 1 ? id : `${id}-${index}`, promptIds, sampling, ...(index === 0 && { kv }) };

@@ -10,6 +10,7 @@ import { idsOf, objectOf, type JsonObject } from '../../json.js';
 import type { DialectOptions } from '../dialect.js';
 import { countedAlternatives, promptAlternatives, shownFinish } from './answer-fields.js';
 import { answerId, nowSeconds } from './ids.js';
+import { assertAvailable } from './if-available.js';
 import { assertHasPrompt, assertModel, kvLegOf } from './leg.js';
 import { chatLogprobs, promptLogprobsJson, tokenLogprobs } from './logprobs.js';
 import { assertStreamOptions, samplingOf, type SamplingNames } from './sampling.js';
@@ -54,6 +55,7 @@ export async function generate(engine: Engine, answer: InferenceAnswer, options:
   if (params === undefined) throw badRequest('sampling_params is required.', 'sampling_params');
   assertStreamOptions({ ...params, stream: body['stream'], stream_options: body['stream_options'] });
   assertOutput(body, params, options);
+  assertAvailable(engine, exchange, [promptIds]);
   const sampling = samplingOf(params, promptIds.length, GENERATE_NAMES, engine.options);
   // Refusals up to here tell nobody: what a prefill holds for this request stays held.
   const { kv, rank } = kvLegOf(engine, answer, generateParams(body, ignoredBy(record)), false);
