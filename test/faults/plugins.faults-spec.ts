@@ -78,7 +78,7 @@ const intruders: FaultCase = {
   runs: { scaled: INTRUDERS.length, full: INTRUDERS.length * 5 },
   boundMs: { scaled: 60_000, full: 240_000 },
   run: async (trial) => {
-    for (const { drop } of INTRUDERS) await drop();
+    for (const intruder of INTRUDERS) await intruder.drop();
     await folder.drop('good-manager');
     const options = { directories: [folder.path], pluginHost: { loadTimeoutMs: LOAD_TIMEOUT_MS } };
     const first = await rig.instance(options);

@@ -92,7 +92,7 @@ describe('hedged-prefill, in front of three simulators', () => {
     await settled();
     await rig.prefill.misbehave([]);
     const [slowLegs] = await prefillLegs();
-    for (const { outcome } of slowLegs) expect(outcome).toBe(ms === HANGING_MS ? 'aborted' : expect.any(String));
+    if (ms === HANGING_MS) for (const { outcome } of slowLegs) expect(outcome).toBe('aborted');
     // Each KV that was handed over was fetched, also for nobody.
     const made = (await Promise.all([livesOf(rig.prefill), livesOf(other)])).flat().filter(({ madeAtMs }) => madeAtMs);
     const fetched = (await recordsOf(rig.decode)).length;
