@@ -1,6 +1,6 @@
 import type { InferenceRequest } from '@baton/inference';
 import { RemoteUnavailableError, type Endpoint, type LegSite, type PickOptions } from '@baton/remotes';
-import { catchError, defer, Observable, throwError } from 'rxjs';
+import { catchError, defer, Observable, tap, throwError } from 'rxjs';
 import type { SiteSource } from './split-sites.js';
 
 /** The sites of a source, each held by one at a time of those that pick here. */
@@ -29,17 +29,20 @@ export class ExclusiveSites implements SiteSource {
   #take(request: InferenceRequest, options: PickOptions): Observable<LegSite> {
     return new Observable((subscriber) => {
       let own: LegSite | undefined;
-      // First of the teardowns: whoever waits for it is told in that of the source.
-      subscriber.add(() => {
+      const giveBack = (): void => {
         if (own !== undefined) this.#held.delete(own.endpoint);
-      });
+        own = undefined;
+      };
+      // First of the teardowns: whoever waits for it is told in that of the source.
+      subscriber.add(giveBack);
       return this.source.pick(request, options).subscribe({
         next: (site) => {
           const { endpoint } = site;
           if (this.#held.has(endpoint)) return subscriber.error(takenError(endpoint, options));
           own = site;
           this.#held.add(endpoint);
-          subscriber.next(site);
+          // Who is told of the error may pick again at once.
+          subscriber.next({ endpoint, run: (leg) => site.run(leg).pipe(tap({ error: giveBack })) });
         },
         error: (error: unknown) => subscriber.error(error),
         complete: () => subscriber.complete(),

@@ -1,7 +1,20 @@
 import { inferenceRequest, jsonPart, legOf, type InferenceRequest, type JsonObject } from '@baton/inference';
 import { parseEndpoint, RemoteUnavailableError, type Endpoint, type LegSite, type PickOptions } from '@baton/remotes';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { combineLatest, finalize, map, NEVER, Observable, of, startWith, Subject, Subscription } from 'rxjs';
+import {
+  catchError,
+  combineLatest,
+  finalize,
+  map,
+  merge,
+  NEVER,
+  Observable,
+  of,
+  startWith,
+  Subject,
+  Subscription,
+  timeout,
+} from 'rxjs';
 import { serialPlan } from '../connectors/cancellation.js';
 import type { HandoffDescriptor, KvConnector, KvContract, ReleaseOutcome } from '../connectors/kv-connector.js';
 import { HandoffLedger } from '../ledger/handoff-ledger.js';
@@ -208,6 +221,36 @@ describe('attempts at a prefill', () => {
       sent: 'kv-of-p2:1',
     });
     answer(decode.leg(0));
+  });
+
+  it('are over with the first answer, also where they are made to go on', () => {
+    const { log } = run((attempt) => merge(attempt, attempt));
+    answer(prefill.leg(0));
+    answer(prefill.leg(1));
+    expect(connector.released).toEqual(['kv-of-p2:1']);
+    answer(decode.leg(0));
+    expect({ log, decoded: decode.legs.length }).toEqual({ log: [expect.any(String), 'complete'], decoded: 1 });
+  });
+
+  it('give their endpoint back for the next one', () => {
+    prefill = new Sites('p1');
+    const { log } = run((attempt) => attempt.pipe(catchError(() => attempt)));
+    fail(prefill.leg(0), 500);
+    answer(prefill.leg(1));
+    answer(decode.leg(0));
+    expect(log).toEqual([expect.any(String), 'complete']);
+  });
+
+  it('give it back when they are left, too', () => {
+    prefill = new Sites('p1');
+    const cancellation = serialPlan({ prefilling: 'close', gap: 'release', transferring: 'close' });
+    connector.contract = { ...connector.contract, cancellation };
+    const { log } = run((attempt) => attempt.pipe(timeout({ first: 100, with: () => attempt })));
+    jest.advanceTimersByTime(100);
+    expect(prefill.legs.map(({ isOver }) => isOver)).toEqual([true, false]);
+    answer(prefill.leg(1));
+    answer(decode.leg(0));
+    expect(log).toEqual([expect.any(String), 'complete']);
   });
 
   it('do not hold back the answer of a client that takes its time', () => {

@@ -29,3 +29,10 @@ it('sends neither credentials nor what is of one connection, whoever put them th
     ...['accept', 'content-type', 'x-baton-hops', 'x-baton-leg', 'x-request-id'],
   ]);
 });
+
+it('sends what a manager asks of one leg only (`Prefer`), and not with the others', () => {
+  const request = inferenceRequest('chat', {});
+  const conditional = { ...legOf(request, {}), headers: { Prefer: 'if-available' } };
+  expect(outboundHeaders(conditional)).toMatchObject({ prefer: 'if-available' });
+  expect(outboundHeaders(legOf(request, {}))).not.toHaveProperty('prefer');
+});

@@ -390,7 +390,7 @@ describe('a status', () => {
     return error;
   };
 
-  it.each([400, 404, 413, 422])(
+  it.each([400, 404, 412, 413, 422])(
     'of %d with an error body is the fault of the request, in the words of the upstream',
     async (status) => {
       const said = {
@@ -420,11 +420,14 @@ describe('a status', () => {
     expect((error as Error).message).not.toContain('sk-secret');
   });
 
-  it.each([400, 409, 413, 422])('of %d without an error body keeps its status, but not its words', async (status) => {
-    const error = await answered(status, 'upstream proxy says no');
-    expect(error).toMatchObject({ status, code: 'remote_refused', type: 'invalid_request_error' });
-    expect((error as Error).message).not.toContain('proxy');
-  });
+  it.each([400, 409, 412, 413, 422])(
+    'of %d without an error body keeps its status, but not its words',
+    async (status) => {
+      const error = await answered(status, 'upstream proxy says no');
+      expect(error).toMatchObject({ status, code: 'remote_refused', type: 'invalid_request_error' });
+      expect((error as Error).message).not.toContain('proxy');
+    },
+  );
 
   it('of 501 is for the client to know', async () => {
     const error = await answered(501, '{"error":{"message":"no such thing in /srv/engine"}}');
