@@ -18,7 +18,7 @@ export function toldTo(told: LegTrace, parts: Observable<ResponsePart>): Observa
     let hasBegun = false;
     // Before the source: one that ends at once must find it there. After another end it means nothing.
     subscriber.add(() => told.ended('left'));
-    parts.subscribe({
+    return parts.subscribe({
       next: (part) => {
         if (!hasBegun) told.firstPart();
         hasBegun = true;
