@@ -4,7 +4,7 @@ const project = (displayName, testMatch, setupFilesAfterEnv = []) => ({
   setupFilesAfterEnv,
   rootDir: import.meta.dirname,
   testMatch,
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/jest-environment.mjs',
   // Neither `import` nor `default` may be named here: CommonJS packages would resolve to their ES module files.
   testEnvironmentOptions: { customExportConditions: ['baton-source', 'node', 'node-addons'] },
   extensionsToTreatAsEsm: ['.ts'],
@@ -34,6 +34,8 @@ const ALONE = ['disconnect', 'failure', 'streaming'].map((name) => `<rootDir>/te
 const PATIENT = ['<rootDir>/test/e2e-timeout.mjs'];
 
 export default {
+  // A worker keeps the modules of the files that it has run, and is replaced when they are many.
+  workerIdleMemoryLimit: '700MB',
   projects: [
     project(
       'unit',
