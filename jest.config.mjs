@@ -29,8 +29,6 @@ const project = (displayName, testMatch, setupFilesAfterEnv = []) => ({
 
 /** With simulators in place of engines. */
 const WIRE = ['test/conformance', 'test/coordinator', 'test/misbehaviour', 'test/plugins'];
-/** With the embedded engine, and tests that look at time closely: each has the machine to itself. */
-const ALONE = ['disconnect', 'failure', 'streaming'].map((name) => `<rootDir>/test/${name}.e2e-spec.ts`);
 const PATIENT = ['<rootDir>/test/e2e-timeout.mjs'];
 
 export default {
@@ -41,10 +39,9 @@ export default {
       'unit',
       ['libs/**/src', 'apps/**/src', 'plugins/*/src'].map((path) => `<rootDir>/${path}/**/*.spec.ts`),
     ),
-    project('e2e', ALONE, PATIENT),
     {
-      ...project('embedded', ['<rootDir>/test/**/*.e2e-spec.ts'], PATIENT),
-      testPathIgnorePatterns: [...WIRE.map((path) => `<rootDir>/${path}/`), ...ALONE],
+      ...project('e2e', ['<rootDir>/test/**/*.e2e-spec.ts'], PATIENT),
+      testPathIgnorePatterns: WIRE.map((path) => `<rootDir>/${path}/`),
     },
     project('faults', ['<rootDir>/test/faults/**/*.faults-spec.ts'], PATIENT),
     project(

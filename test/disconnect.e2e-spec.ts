@@ -18,20 +18,21 @@ let serial = 0;
 /** A prompt that no prefix cache knows, of about 1,700 tokens: some 200 ms of prefill. */
 const longPrompt = (): string => `Story ${(serial += 1)}. ${'The sun was warm and the sky was blue. '.repeat(150)}`;
 
+let pair: Pair;
+beforeAll(async () => {
+  pair = await startPair();
+});
+afterAll(() => pair.stop());
+
 describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s', (leaving) => {
-  let pair: Pair;
   let gate: Gate | undefined;
   let gated: InstanceProcess | undefined;
 
-  beforeAll(async () => {
-    pair = await startPair();
-  });
   afterEach(async () => {
     await gated?.stop();
     await gate?.close();
     gate = gated = undefined;
   });
-  afterAll(() => pair.stop());
 
   it('during prefill: P stops reading the prompt and hands nothing over', async () => {
     const before = await pair.prefill.metrics();
@@ -133,7 +134,7 @@ describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s', (leaving) =
   });
 });
 
-describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s while it waits for a sequence', (leaving) => {
+describe('a client that leaves while it waits for a sequence', () => {
   const ONE = { BATON_ENGINE_SEQUENCES: '1' };
   let pair: Pair;
   beforeAll(async () => {
@@ -141,48 +142,47 @@ describe.each<Leaving>(['RST', 'FIN'])('a client that leaves by %s while it wait
   });
   afterAll(() => pair.stop());
 
-  it('gives up its place, and the KV state that it had brought', async () => {
-    const first = await RawPost.send(pair.prefill.url, '/v1/completions', { ...ENDLESS, prompt: SHORT_PROMPT });
-    await first.eventsReach(5);
-    const second = await RawPost.send(pair.prefill.url, '/v1/completions', {
-      ...ENDLESS,
-      prompt: longPrompt(),
-      ...SHORT,
-    });
-    await eventually('the second waits', async () => (await holdings(pair.decode)).waiting === 1);
-    // The proof that it waits: the only sequence is the first one's, and the second's state has been brought over.
-    expect(await holdings(pair.decode)).toMatchObject({ inFlight: 2, busySequences: 1, waiting: 1, tempFiles: 1 });
-    second.leave(leaving);
-    const nothing = { inFlight: 0, handoffs: 0, busySequences: 0, waiting: 0, tempFiles: 0 };
-    const firstAlone = { ...nothing, inFlight: 1 };
-    await eventually(
-      'only the first is left',
-      async () => {
-        const [prefill, decode] = [await holdings(pair.prefill), await holdings(pair.decode)];
-        return isDeepStrictEqual(prefill, firstAlone) && isDeepStrictEqual(decode, { ...firstAlone, busySequences: 1 });
-      },
-      500,
-    );
-    expect(second.received).toBe('');
+  it.each<Leaving>(['RST', 'FIN'])(
+    'by %s gives up its place, and the KV state that it had brought',
+    async (leaving) => {
+      const first = await RawPost.send(pair.prefill.url, '/v1/completions', { ...ENDLESS, prompt: SHORT_PROMPT });
+      await first.eventsReach(5);
+      const second = await RawPost.send(pair.prefill.url, '/v1/completions', {
+        ...ENDLESS,
+        prompt: longPrompt(),
+        ...SHORT,
+      });
+      await eventually('the second waits', async () => (await holdings(pair.decode)).waiting === 1);
+      // The proof that it waits: the only sequence is the first one's, and the second's state has been brought over.
+      expect(await holdings(pair.decode)).toMatchObject({ inFlight: 2, busySequences: 1, waiting: 1, tempFiles: 1 });
+      second.leave(leaving);
+      const nothing = { inFlight: 0, handoffs: 0, busySequences: 0, waiting: 0, tempFiles: 0 };
+      const firstAlone = { ...nothing, inFlight: 1 };
+      await eventually(
+        'only the first is left',
+        async () => {
+          const [prefill, decode] = [await holdings(pair.prefill), await holdings(pair.decode)];
+          return (
+            isDeepStrictEqual(prefill, firstAlone) && isDeepStrictEqual(decode, { ...firstAlone, busySequences: 1 })
+          );
+        },
+        500,
+      );
+      expect(second.received).toBe('');
 
-    // The first one was not disturbed, and the sequence is there for the next.
-    await first.eventsReach(first.events + 5);
-    first.leave(leaving);
-    await idle([pair.prefill, pair.decode]);
-    const third = await RawPost.send(pair.prefill.url, '/v1/completions', { ...ENDLESS, prompt: SHORT_PROMPT });
-    await third.eventsReach(5);
-    third.leave(leaving);
-    await idle([pair.prefill, pair.decode]);
-  });
+      // The first one was not disturbed, and the sequence is there for the next.
+      await first.eventsReach(first.events + 5);
+      first.leave(leaving);
+      await idle([pair.prefill, pair.decode]);
+      const third = await RawPost.send(pair.prefill.url, '/v1/completions', { ...ENDLESS, prompt: SHORT_PROMPT });
+      await third.eventsReach(5);
+      third.leave(leaving);
+      await idle([pair.prefill, pair.decode]);
+    },
+  );
 });
 
 describe('150 clients that leave at random moments', () => {
-  let pair: Pair;
-  beforeAll(async () => {
-    pair = await startPair();
-  });
-  afterAll(() => pair.stop());
-
   it('leave nothing behind on either instance', async () => {
     const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_000);
     const random = mulberry32(seed);

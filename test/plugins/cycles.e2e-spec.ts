@@ -9,8 +9,8 @@ import type { PluginFolder } from './support/plugin-folder.js';
 import { PluginRig } from './support/rig.js';
 import { writtenManager } from './support/written-manager.js';
 
-const CYCLES = Number(process.env['PLUGINS_CYCLES'] ?? 200);
-const DISTINCT = Number(process.env['PLUGINS_DISTINCT'] ?? 30);
+const CYCLES = Number(process.env['PLUGINS_CYCLES'] ?? 60);
+const DISTINCT = Number(process.env['PLUGINS_DISTINCT'] ?? 12);
 /** A look at the memory each so many cycles; a tenth of them is warming up. */
 const LOOKS = 20;
 const COLLECTS = new URL('support/collect-garbage.mjs', import.meta.url);

@@ -8,11 +8,11 @@ import { PluginRig } from './support/rig.js';
 import { SnapshotBook } from './support/snapshot-book.js';
 import { writtenManager, type WrittenManager } from './support/written-manager.js';
 
-const RATE = Number(process.env['PLUGINS_RATE'] ?? 50);
+const RATE = Number(process.env['PLUGINS_RATE'] ?? 30);
 const RAMP_MS = RATE > 50 ? 15_000 : 1_000;
 const CHANGES = 100;
 /** Answers that a version has to give before the script goes on. */
-const EXERCISE = Number(process.env['PLUGINS_EXERCISE'] ?? 50);
+const EXERCISE = Number(process.env['PLUGINS_EXERCISE'] ?? 30);
 
 /** The managers whose order the script changes: each answers when it comes first. */
 const MOVED = ['hot', 'prefill-remote-decode-remote', 'remote'];

@@ -9,7 +9,7 @@ import { ofRole, POOL_FLAGS, startBeside, startCoordinatorOf, story } from './ri
 const MOST_FAILED = 0.001;
 /** In full, restarts are spread over two minutes. */
 const FULL_MS = 120_000;
-const EVERY_MS = 25;
+const EVERY_MS = { full: 25, scaled: 50 };
 /** How often a balancer asks who is ready. */
 const LOOK_EVERY_MS = 50;
 /** What a load balancer may send to another server: it was not begun. */
@@ -59,7 +59,7 @@ async function restartAll(trial: Trial, pool: Pool): Promise<void> {
     [0, 1].map((index) => start(`A${index}`, (port) => startCoordinatorOf(pool, { ...routes, ...at(port) }))),
   );
   const places = [coordinators[0]!, decodes[0]!, coordinators[1]!, decodes[1]!];
-  const load = new Load(coordinators);
+  const load = new Load(coordinators, trial.isFull ? EVERY_MS.full : EVERY_MS.scaled);
   let retries = 0;
   const countRetries = async ({ process }: Place): Promise<void> => {
     retries += await process.metric('baton_decode_retries_total');
@@ -106,7 +106,10 @@ class Load {
   #looking: NodeJS.Timeout | undefined;
   #ready: readonly Place[];
 
-  constructor(private readonly places: readonly Place[]) {
+  constructor(
+    private readonly places: readonly Place[],
+    private readonly everyMs: number,
+  ) {
     this.#ready = places;
   }
 
@@ -115,7 +118,7 @@ class Load {
     this.#timer = setInterval(() => {
       const asking = this.#ask(this.sent++).finally(() => this.#open.delete(asking));
       this.#open.add(asking);
-    }, EVERY_MS);
+    }, this.everyMs);
   }
 
   async end(): Promise<void> {
