@@ -4,6 +4,8 @@ export interface FieldKind {
   readonly isName: boolean;
   /** Its value is of users or applications. */
   readonly isContent: boolean;
+  /** Its value is a name or an id that is none of users or applications. */
+  readonly isIdentifier: boolean;
   /** Its value names a handoff. */
   readonly isHandoff: boolean;
   /** A list under this name is of tokens. */
@@ -23,6 +25,7 @@ export function fieldKind(name: string): FieldKind {
   const kind: FieldKind = {
     isName: NAME.test(name),
     isContent: CONTENT.has(name),
+    isIdentifier: IDENTIFIERS.has(name),
     isHandoff: HANDOFF.has(name),
     isTokens: TOKENS.test(name),
     isToken: ONE_TOKEN.test(name),
@@ -56,6 +59,12 @@ const CONTENT: ReadonlySet<string> = new Set([
   ...['guided_json', 'guided_regex', 'guided_grammar', 'guided_choice', 'chat_template', 'chat_template_kwargs'],
   ...['stop', 'bad_words', 'logit_bias', 'metadata', 'user', 'safety_identifier', 'prompt_cache_key', 'cache_salt'],
   ...['api_key', 'authorization', 'key', 'password', 'secret', 'token', 'access_token'],
+]);
+
+/** Texts under other names may be anything, a password or a name as well. */
+const IDENTIFIERS: ReadonlySet<string> = new Set([
+  ...['model', 'id', 'rid', 'request_id', 'object', 'service_tier', 'reasoning_effort'],
+  ...['bootstrap_host', 'bootstrap_port', 'bootstrap_room'],
 ]);
 
 /** Fields that name a handoff. */

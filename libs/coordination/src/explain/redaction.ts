@@ -23,8 +23,8 @@ export class RecordBudget {
 
 /**
  * A copy of `body` that may be shown to an operator: everything that is, or could be, of a prompt or of what is generated is
- * replaced by its size; numbers, booleans and short identifiers stay. Shares nothing with `body`, and does not look into what it
- * replaces.
+ * replaced by its size. Numbers and booleans stay, and texts where identifiers are expected: in what names a handoff, and under
+ * a few known names. Shares nothing with `body`, and does not look into what it replaces.
  */
 export function redacted(body: JsonObject, budget: RecordBudget): RedactedBody {
   return fields(body, budget, { depth: 0, isHandoff: false });
@@ -82,7 +82,7 @@ function shown(
 
 function isShown(kind: FieldKind, value: string, { isHandoff }: Place): boolean {
   if (isHandoff) return value.length <= LONGEST_HANDOFF_ID && IDENTIFIER.test(value);
-  return value.length <= LONGEST_ID && !kind.isContent && IDENTIFIER.test(value);
+  return kind.isIdentifier && value.length <= LONGEST_ID && IDENTIFIER.test(value);
 }
 
 function nested(key: string, kind: FieldKind, value: object, budget: RecordBudget, place: Place): JsonValue {
@@ -99,7 +99,7 @@ function nested(key: string, kind: FieldKind, value: object, budget: RecordBudge
 function list(key: string, kind: FieldKind, value: readonly unknown[], budget: RecordBudget, place: Place): JsonValue {
   if (kind.isTokens) return mark(value.length, 'tokens');
   if (kind.isContent) return mark(value.length, typeof value[0] === 'number' ? 'tokens' : (WHAT[key] ?? 'items'));
-  if (value.length > MAX_ITEMS || place.depth >= MAX_DEPTH) return mark(value.length, 'items');
+  if (!place.isHandoff || value.length > MAX_ITEMS || place.depth >= MAX_DEPTH) return mark(value.length, 'items');
   const inner = { ...place, depth: place.depth + 1 };
   return value.map((item) => {
     const kept = shown(key, kind, item, budget, inner) ?? null;

@@ -1,23 +1,32 @@
 import { describe, expect, it } from '@jest/globals';
 import { errors } from 'undici';
+import { NotConnectedError } from '../outbound/not-connected.error.js';
 import { connectionError, lateError } from './upstream-error.js';
 
 describe('connectionError', () => {
-  it.each(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'])(
-    'of %s: the instance could not be reached',
+  it.each(['ECONNREFUSED', 'ENOTFOUND', 'ESERVFAIL', 'CERT_HAS_EXPIRED', 'ERR_ADDRESS_NOT_ALLOWED', undefined])(
+    'of a connection that there never was (%s): the instance could not be reached',
     (code) => {
-      const cause = { code, message: 'made outside of this context' };
-      expect(connectionError('d:1', cause)).toMatchObject({ reason: 'connect', status: 502, endpoint: 'd:1', cause });
+      const cause = Object.assign(new Error('no connection'), { code });
+      const error = new NotConnectedError(cause);
+      expect(error.code).toBe(code);
+      expect(connectionError('d:1', error)).toMatchObject({ reason: 'connect', status: 502, endpoint: 'd:1', cause });
     },
   );
 
+  it('of one that was not there in time says which timer it was', () => {
+    const error = new NotConnectedError(new errors.ConnectTimeoutError('slow'));
+    expect(connectionError('d:1', error)).toMatchObject({ reason: 'connect', status: 502, timer: 'connect' });
+  });
+
   it.each([
-    [new errors.ConnectTimeoutError('slow'), 'connect', 502],
-    [new errors.SocketError('other side closed'), 'reset', 502],
-    [Object.assign(new Error('read'), { code: 'ECONNRESET' }), 'reset', 502],
-    [undefined, 'reset', 502],
-  ])('of %p: %s', (error, reason, status) => {
-    expect(connectionError('d:1', error)).toMatchObject({ reason, status });
+    new errors.SocketError('other side closed'),
+    Object.assign(new Error('read'), { code: 'ECONNRESET' }),
+    // Keep-alive probes of TCP that nobody answers.
+    Object.assign(new Error('read'), { code: 'ETIMEDOUT' }),
+    undefined,
+  ])('of one that ends (%p): it was reset, and something may have been begun', (error) => {
+    expect(connectionError('d:1', error)).toMatchObject({ reason: 'reset', status: 502 });
   });
 
   it('tells the client nothing of where the instance is', () => {

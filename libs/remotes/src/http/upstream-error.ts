@@ -1,26 +1,21 @@
 import { answerJson, deadlineExceeded, InferenceError, readErrorBody, upstreamError } from '@baton/inference';
 import { errors } from 'undici';
+import { NotConnectedError } from '../outbound/not-connected.error.js';
 import { RemoteUnavailableError } from '../remote-unavailable.error.js';
 import type { LateTimer } from './call-clock.js';
 
-/** What a failed connection means. undici's error codes: `docs/docs/api/Errors.md`. */
+/** What a failed connection means. Nothing was sent when there was none: another instance may be asked. */
 export function connectionError(endpoint: string, error: unknown): RemoteUnavailableError {
-  // Not `instanceof Error`: Node's own errors are made outside of the context that this code may run in (Jest).
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  const isConnect = error instanceof errors.ConnectTimeoutError || CONNECT_CODES.has(String(code));
-  const timer = error instanceof errors.ConnectTimeoutError ? 'connect' : undefined;
-  return new RemoteUnavailableError(endpoint, isConnect ? 'connect' : 'reset', error, undefined, timer);
+  const isConnect = error instanceof NotConnectedError;
+  const cause = isConnect ? error.cause : error;
+  const timer = cause instanceof errors.ConnectTimeoutError ? 'connect' : undefined;
+  return new RemoteUnavailableError(endpoint, isConnect ? 'connect' : 'reset', cause, undefined, timer);
 }
 
 /** What a part of a call that took too long means. */
 export function lateError(endpoint: string, late: LateTimer): RemoteUnavailableError {
   return new RemoteUnavailableError(endpoint, late === 'connect' ? 'connect' : 'timeout', undefined, undefined, late);
 }
-
-const CONNECT_CODES = new Set([
-  ...['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'],
-  ...['EMFILE', 'ENFILE', 'EADDRNOTAVAIL', 'ERR_ADDRESS_NOT_ALLOWED'],
-]);
 
 /** Statuses that say something about the request itself: the client may see the upstream's own words. */
 const CLIENT_FAULTS = new Set([400, 404, 409, 412, 413, 415, 422]);

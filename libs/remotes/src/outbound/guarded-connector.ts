@@ -1,6 +1,7 @@
 import { buildConnector } from 'undici';
 import { guardedLookup, type Resolve } from './guarded-lookup.js';
 import { AddressNotAllowedError, type NetworkPolicy } from './network-policy.js';
+import { NotConnectedError } from './not-connected.error.js';
 
 /** How sockets of an undici agent are opened. */
 export interface GuardedConnectorOptions {
@@ -13,8 +14,8 @@ export interface GuardedConnectorOptions {
 }
 
 /**
- * The `connect` of an undici `Agent`: opens a socket only to addresses that the policy allows. Fails with an
- * {@link AddressNotAllowedError} otherwise, before a packet is sent.
+ * The `connect` of an undici `Agent`: opens a socket only to addresses that the policy allows. Whatever
+ * fails, fails with a {@link NotConnectedError}; its cause is an {@link AddressNotAllowedError} when no packet was sent.
  */
 export function guardedConnector(
   policy: NetworkPolicy,
@@ -22,7 +23,8 @@ export function guardedConnector(
 ): buildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs, lookup: guardedLookup(policy, resolve, found) });
   return (target, done) => {
-    if (policy.refusesLiteral(target.hostname)) return done(new AddressNotAllowedError(target.hostname), null);
-    connect(target, done);
+    const failed = (error: Error): void => done(new NotConnectedError(error), null);
+    if (policy.refusesLiteral(target.hostname)) return failed(new AddressNotAllowedError(target.hostname));
+    connect(target, (...[error, socket]) => (error === null ? done(null, socket) : failed(error)));
   };
 }
