@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -13,6 +13,7 @@ import { ask, FLOWS } from './support/requests.js';
 const PROMPT = 'Tell me a story about a fox named Ivy and a silver key.';
 const ENDLESS = { prompt: PROMPT, max_tokens: 1_800, min_tokens: 1_800, stream: true, temperature: 0 };
 const COMPLETIONS = FLOWS[0]!;
+const PROMPT_TOKENS = 'baton_engine_prompt_tokens_total';
 
 /** The JSON events that a raw client received, and whether the end mark came last. */
 function eventsOf(received: string): { events: Record<string, unknown>[]; isDone: boolean } {
@@ -130,8 +131,13 @@ describe('when a process or a connection dies', () => {
         spoil: async (params) => ({ ...params, kv_fingerprint: 'b'.repeat(64) }),
       },
     ];
+    let pair: Pair;
+    beforeAll(async () => {
+      pair = await startPair();
+    });
+    afterAll(() => pair.stop());
+
     it.each(cases)('$reason', async ({ reason, settled, spoil }) => {
-      const pair = await started<Pair>(startPair());
       const body = { ...COMPLETIONS.body(PROMPT, [], 16), min_tokens: 16 };
       const expected = await ask(pair.prefill.url, COMPLETIONS, body, { headers: { 'x-baton-leg': '1' } });
       const params = await prefillLeg(pair.prefill, body);
@@ -142,27 +148,32 @@ describe('when a process or a connection dies', () => {
         const count = (of: string): number => metric('baton_engine_handoff_recomputed_total', { reason: of });
         return Object.fromEntries(reasons.map((of) => [of, count(of)]));
       };
-      const none = Object.fromEntries(reasons.map((of) => [of, 0]));
+      const fromHandoff = (): Promise<number> => pair.decode.metric(PROMPT_TOKENS, { source: 'handoff' });
+      const handedOver = (): Promise<number> =>
+        pair.prefill.metric('baton_engine_handoffs_total', { outcome: settled });
+      const before = { recomputed: await recomputed(), fromHandoff: await fromHandoff(), settled: await handedOver() };
       const spoilt = await spoil(params);
-      expect(await recomputed()).toEqual(none);
+      expect(await recomputed()).toEqual(before.recomputed);
       const answer = await ask(pair.decode.url, COMPLETIONS, { ...body, kv_transfer_params: spoilt });
       expect(answer.status).toBe(200);
       expect(answer.said).not.toBe('');
       expect(answer.said).toBe(expected.said);
-      expect(await recomputed()).toEqual({ ...none, [reason]: 1 });
-      expect(await pair.decode.metric('baton_engine_prompt_tokens_total', { source: 'handoff' })).toBe(0);
+      expect(await recomputed()).toEqual({ ...before.recomputed, [reason]: before.recomputed[reason]! + 1 });
+      expect(await fromHandoff()).toBe(before.fromHandoff);
       await idle([pair.prefill, pair.decode]);
-      expect(await pair.prefill.metric('baton_engine_handoffs_total', { outcome: settled })).toBe(1);
+      expect(await handedOver()).toBe(before.settled + 1);
     });
 
     it('and one that is sound is used', async () => {
-      const pair = await started<Pair>(startPair());
       const body = { ...COMPLETIONS.body(PROMPT, [], 16), min_tokens: 16 };
       const params = await prefillLeg(pair.prefill, body);
+      const recomputed = (): Promise<number> => pair.decode.metric('baton_engine_handoff_recomputed_total');
+      const fromHandoff = (): Promise<number> => pair.decode.metric(PROMPT_TOKENS, { source: 'handoff' });
+      const before = { recomputed: await recomputed(), fromHandoff: await fromHandoff() };
       const answer = await ask(pair.decode.url, COMPLETIONS, { ...body, kv_transfer_params: params });
       expect(answer.status).toBe(200);
-      expect(await pair.decode.metric('baton_engine_handoff_recomputed_total')).toBe(0);
-      expect(await pair.decode.metric('baton_engine_prompt_tokens_total', { source: 'handoff' })).toBeGreaterThan(0);
+      expect(await recomputed()).toBe(before.recomputed);
+      expect(await fromHandoff()).toBeGreaterThan(before.fromHandoff);
     });
   });
 
