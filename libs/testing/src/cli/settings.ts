@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from '@baton/inference';
+import { inferenceRequest, isJsonObject, type JsonObject } from '@baton/inference';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,7 +7,15 @@ import type { ManagerConformanceOptions } from '../conformance/manager/manager-o
 import type { PickerConformanceOptions } from '../conformance/picker/picker-options.js';
 import { UsageError } from './usage.js';
 
-/** What the checks have to know of what a plugin provides, by name. The default export of its `conformance.mjs`. */
+/** What settings are written with: a plugin's folder is often in no project in which imports of Baton would be found. */
+export interface SettingsKit {
+  readonly inferenceRequest: typeof inferenceRequest;
+}
+
+/**
+ * What the checks have to know of what a plugin provides, by name. The default export of its `conformance.mjs`, or what that
+ * returns when it is a function of a {@link SettingsKit}.
+ */
 export interface ConformanceSettings {
   readonly managers?: Readonly<Record<string, ManagerConformanceOptions>>;
   readonly connectors?: Readonly<Record<string, ConnectorConformanceOptions>>;
@@ -23,12 +31,23 @@ export async function readSettings(directory: string, file: string | undefined):
     if (file === undefined) return {};
     throw new UsageError(`--settings: there is no file ${file}.`);
   }
-  const namespace: unknown = await import(pathToFileURL(path).href);
-  const settings: unknown =
-    isJsonObject(namespace) || typeof namespace === 'object' ? Reflect.get(namespace ?? {}, 'default') : undefined;
+  const settings = await settingsIn(path);
   if (!isSettings(settings))
-    throw new UsageError(`${path} must export { managers, connectors, pickers } as the default.`);
+    throw new UsageError(
+      `${path} must export { managers, connectors, pickers }, or a function that returns that, as the default.`,
+    );
   return settings;
+}
+
+async function settingsIn(path: string): Promise<unknown> {
+  try {
+    const { default: said } = (await import(pathToFileURL(path).href)) as { readonly default: unknown };
+    if (typeof said !== 'function') return said;
+    const kit: SettingsKit = { inferenceRequest };
+    return await (Reflect.apply(said, undefined, [kit]) as unknown);
+  } catch (error) {
+    throw new UsageError(`${path} failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Of what is inside, its author has the types. */

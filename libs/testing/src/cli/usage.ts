@@ -7,7 +7,8 @@ are doubles, and checks every manager, KV connector and endpoint picker that it 
 
   --options JSON    The options of the plugin. Default: none.
   --settings FILE   An ES module whose default export says what the checks have to know: { managers, connectors, pickers },
-                    each by name, as the options of conformManager, conformConnector and conformPicker.
+                    each by name, as the options of conformManager, conformConnector and conformPicker;
+                    or a function that returns that, of { inferenceRequest }, which makes requests.
                     Default: DIRECTORY/conformance.mjs, when it is there.
   --json            Prints the reports as JSON.
   --help            Prints this.
