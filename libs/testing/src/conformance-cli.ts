@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { runConformance } from './cli/run-conformance.js';
 
 const exitCode = await runConformance(process.argv.slice(2), {
