@@ -172,6 +172,16 @@ describe('SideChannel', () => {
     expect((await askFor('GET', handoff.id)).resume().statusCode).toBe(404);
   });
 
+  it('frees what was taken by readers that close the connection with the last byte', async () => {
+    const state = randomBytes(300_000);
+    for (let taken = 1; taken <= 30; taken += 1) {
+      const { id } = await keep(state);
+      expect((await buffer(await askFor('GET', id))).equals(state)).toBe(true);
+      await until(() => store.size === 0);
+      expect(counters.handoffs).toMatchObject({ taken, released: 0 });
+    }
+  });
+
   it('keeps a state whose reader breaks off, for the next one', async () => {
     const state = randomBytes(LARGE_BYTES);
     const { id } = await keep(state);

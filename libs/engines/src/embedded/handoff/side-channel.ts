@@ -120,7 +120,12 @@ export class SideChannel {
       [KV_HEADERS.fingerprint]: this.#options.fingerprint,
       [KV_HEADERS.tokens]: handoff.tokens,
     });
-    const file = createReadStream(handoff.file.path, { highWaterMark: 256 * 1024 });
+    // Told where it ends, it ends with its last byte. Else that is one more read later, when a peer that has every byte may have
+    // closed the connection already, and what was taken would count as broken off.
+    const file = createReadStream(handoff.file.path, {
+      highWaterMark: 256 * 1024,
+      end: Math.max(0, handoff.bytes - 1),
+    });
     file.on('data', (chunk) => (this.#counters.handoffBytes.sent += chunk.length));
     // A state that cannot be read is of no use to anyone; freeing it ends this answer, too.
     file.on('error', () => this.#store.free(handoff.id, 'failed') || res.destroy());
