@@ -10,6 +10,7 @@ import { RawPost } from '../support/raw-client.js';
 import { ask, FLOWS } from '../support/requests.js';
 import { timed } from '../faults/server/figures.js';
 import { AdminClient } from './support/admin-client.js';
+import { loggedFaults } from './support/logged-faults.js';
 import type { PluginFolder } from './support/plugin-folder.js';
 import { PluginRig } from './support/rig.js';
 import { writtenManager } from './support/written-manager.js';
@@ -289,6 +290,8 @@ describe('a host of plugins that is not treated kindly', () => {
       await folder.drop('rejects-unhandled');
       expect((await admin.load('rejects-unhandled')).status).toBe(200);
       for (let request = 0; request < 3; request += 1) expect((await question(instance.url)).status).toBe(200);
+      const told = (plugin: string): number => loggedFaults(instance).filter((fault) => fault.plugin === plugin).length;
+      await eventually('all are told of', () => told('rejects-unhandled') === 3 && told('(unknown)') === 6);
       expect(instance.child.exitCode).toBeNull();
       await folder.remove('rejects-unhandled');
     });

@@ -1,11 +1,19 @@
 import type { JsonObject } from './json.js';
 
 /**
- * What came of asking a manager, or why it was not asked: its condition does not hold, or the request is not in its share
- * (`canary`). With `shadow_`: it only looks on.
+ * What came of asking a manager, or why it was not asked: its plugin had too many faults (`switched_off`), its condition does
+ * not hold, or the request is not in its share (`canary`). With `shadow_`: it only looks on.
  */
 export type Verdict =
-  'took' | 'declined' | 'failed' | 'condition' | 'canary' | 'shadow_took' | 'shadow_declined' | 'shadow_failed';
+  | 'took'
+  | 'declined'
+  | 'failed'
+  | 'switched_off'
+  | 'condition'
+  | 'canary'
+  | 'shadow_took'
+  | 'shadow_declined'
+  | 'shadow_failed';
 
 /** An endpoint that a leg could have run on. */
 export interface ConsideredEndpoint {

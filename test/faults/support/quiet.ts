@@ -75,7 +75,7 @@ export async function assertQuiet(trial: Trial, baseline: Baseline, bounds: Quie
 }
 
 /** What a process holds for requests, as a text; empty when it holds nothing. */
-async function heldBy(process: Watched): Promise<string> {
+export async function heldBy(process: Watched): Promise<string> {
   if (!(process instanceof InstanceProcess)) return heldBySimulator(process);
   if (process.child.exitCode !== null || process.child.signalCode !== null) return 'it has ended';
   const metric = await process.metrics();

@@ -26,6 +26,8 @@ export interface ListedManager {
   readonly name: string;
   readonly origin: string;
   readonly enabled: boolean;
+  readonly isSwitchedOff: boolean;
+  readonly position: number | null;
   readonly priority: number;
   readonly canaryPercent: number;
   readonly shadow: boolean;

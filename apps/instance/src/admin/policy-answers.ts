@@ -12,9 +12,10 @@ export function toHistory(versions: readonly PolicyAudit[]): PolicyHistory {
 }
 
 function toManagerState(manager: PolicyOfManager): ManagerState {
-  const { name, origin, enabled, position, priority, disaggregateWhen, canaryPercent, canaryHeader } = manager;
+  const { name, origin, enabled, isSwitchedOff, position, priority, disaggregateWhen, canaryPercent, canaryHeader } =
+    manager;
   return {
-    ...{ name, origin, enabled, position, priority, canaryPercent },
+    ...{ name, origin, enabled, isSwitchedOff, position, priority, canaryPercent },
     disaggregateWhen: disaggregateWhen ?? null,
     canaryHeader: canaryHeader ?? null,
     shadow: manager.shadow,

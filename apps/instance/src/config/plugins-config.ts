@@ -100,7 +100,7 @@ export class PluginHostConfig {
   @Milliseconds("From asking a plugin's manager to the first part of its answer; then the next one is asked, in ms")
   readonly firstPartTimeoutMs: number = 60_000;
 
-  @WholeNumber('Faults of a plugin within the window after which its managers are switched off; 0: they never are', {
+  @WholeNumber('Faults of a plugin within the window after which what it brings is switched off; 0: it never is', {
     min: 0,
     max: MAX_COUNT,
   })

@@ -157,9 +157,16 @@ describe('a shadow', () => {
     expect(counters.of('a')).toMatchObject({ asked: 0, failed: 0, refused: 0, shadowFailed: 1 });
   });
 
+  it('cannot change the request', () => {
+    const edits: Answer = ({ body }) => void Object.assign(body, { prompt: 'another' });
+    asking(entry('a', edits, shadow)).next();
+    expect(counters.of('a')).toMatchObject({ shadowFailed: 1 });
+    expect(request.body).not.toHaveProperty('prompt', 'another');
+  });
+
   it('tells of its faults when it is contained', () => {
     const onFault = jest.fn();
-    asking(entry('a', fail, { ...shadow, containment: { firstPartTimeoutMs: 1, onFault } })).next();
+    asking(entry('a', fail, { ...shadow, containment: { firstPartTimeoutMs: 1, isOff: false, onFault } })).next();
     expect(onFault).toHaveBeenCalledTimes(1);
   });
 
@@ -183,5 +190,32 @@ describe('a shadow', () => {
       entry('b', () => taken),
     );
     expect(await firstValueFrom(round.next()!.parts)).toEqual(jsonPart({}));
+  });
+});
+
+describe('A manager that is contained', () => {
+  const containment = { firstPartTimeoutMs: 1, isOff: false, onFault: jest.fn() };
+
+  it('cannot change the request for the next one', () => {
+    const edits: Answer = (given) => {
+      Object.assign(given.body, { prompt: 'another' });
+      return undefined;
+    };
+    const seen = jest.fn();
+    asking(
+      entry('a', edits, { containment }),
+      entry('b', (given) => void seen(given.body)),
+    ).next();
+    expect(seen).toHaveBeenCalledWith(request.body);
+    expect(request.body).not.toHaveProperty('prompt', 'another');
+    expect(counters.of('a')).toMatchObject({ asked: 1, failed: 1 });
+  });
+
+  it('is not asked once it is switched off', () => {
+    const dispatch = jest.fn<Answer>();
+    asking(entry('a', dispatch, { containment: { ...containment, isOff: true } })).next();
+    expect(dispatch).not.toHaveBeenCalled();
+    expect(asked).toEqual([['a', 'switched_off', 'its plugin had too many faults']]);
+    expect(counters.of('a')).toMatchObject({ asked: 0, skipped: 1 });
   });
 });

@@ -25,6 +25,7 @@ export interface Taken {
 export class Asking {
   readonly #size: PromptSize;
   #position = 0;
+  #fixed: InferenceRequest | undefined;
 
   constructor(
     readonly request: InferenceRequest,
@@ -45,7 +46,7 @@ export class Asking {
       const entry = this.entries[this.#position];
       if (entry === undefined) return undefined;
       this.#position += 1;
-      if (this.#isSkipped(entry)) continue;
+      if (this.#isOff(entry) || this.#isSkipped(entry)) continue;
       if (entry.shadow) {
         this.#askShadow(entry);
         continue;
@@ -53,6 +54,14 @@ export class Asking {
       const parts = this.#ask(entry);
       if (parts !== undefined) return { entry, parts };
     }
+  }
+
+  /** Not of the snapshot: what has faults for the requests of one has them for those of the next. */
+  #isOff(entry: PolicyEntry): boolean {
+    if (entry.containment?.isOff !== true) return false;
+    this.ledger.count(entry, 'skipped');
+    this.request.trace?.asked(entry.name, 'switched_off', 'its plugin had too many faults');
+    return true;
   }
 
   #isSkipped(entry: PolicyEntry): boolean {
@@ -73,7 +82,7 @@ export class Asking {
     const { request, ledger } = this;
     ledger.count(entry, 'asked');
     try {
-      const parts = answerOf(entry, request, this.local);
+      const parts = answerOf(entry, entry.containment === undefined ? request : this.#fixedRequest, this.local);
       ledger.count(entry, parts === undefined ? 'declined' : 'took');
       request.trace?.asked(entry.name, parts === undefined ? 'declined' : 'took');
       return parts;
@@ -91,7 +100,7 @@ export class Asking {
   /** Its answer is never subscribed to, and nothing that it says or throws counts for the request. */
   #askShadow(entry: PolicyEntry): void {
     // Without the trace: what it would do must not be taken for what is done.
-    const request: InferenceRequest = { ...this.request, trace: undefined };
+    const request = Object.freeze<InferenceRequest>({ ...this.#fixedRequest, trace: undefined });
     try {
       const took = answerOf(entry, request, neverHere) !== undefined;
       this.ledger.count(entry, took ? 'shadowTook' : 'shadowDeclined');
@@ -102,6 +111,12 @@ export class Asking {
         this.request.trace?.asked(entry.name, 'shadow_failed', `would refuse the request: ${error.message}`);
       } else this.#failed(entry, 'shadow_failed', errorOf(error));
     }
+  }
+
+  /** For managers that are not trusted to leave the request to the next one as it is: setting a field of it throws. */
+  get #fixedRequest(): InferenceRequest {
+    this.#fixed ??= Object.freeze({ ...this.request, body: Object.freeze({ ...this.request.body }) });
+    return this.#fixed;
   }
 
   #failed(entry: PolicyEntry, verdict: 'failed' | 'shadow_failed', error: Error): void {

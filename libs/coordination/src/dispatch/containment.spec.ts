@@ -6,6 +6,7 @@ import { CoordinationModule } from '../coordination.module.js';
 import type { DisaggregatedRequestManager, LocalExecution } from '../managers/disaggregated-request-manager.js';
 import { CoordinationObserver } from '../observer.js';
 import { ManagerRegistry } from '../registry/manager-registry.js';
+import { ContainedFault } from './containment.js';
 import { DispatchCounters } from './dispatch-counters.js';
 import { Dispatcher } from './dispatcher.js';
 
@@ -42,7 +43,7 @@ function counted(source: Observable<unknown>): {
 /** A manager of a plugin, which may answer with anything. */
 function plug(name: string, priority: number, dispatch: (...args: never[]) => unknown): void {
   const manager = { dispatch } as unknown as DisaggregatedRequestManager;
-  const containment = { firstPartTimeoutMs: FIRST_PART_TIMEOUT_MS, onFault };
+  const containment = { firstPartTimeoutMs: FIRST_PART_TIMEOUT_MS, isOff: false, onFault };
   registry.swap({ remove: [], add: [{ manager, name, priority, origin: 'acme@1.0.0', containment }] });
 }
 
@@ -267,6 +268,22 @@ describe('Containment', () => {
     const { parts } = dispatchAll();
     jest.advanceTimersByTime(FIRST_PART_TIMEOUT_MS);
     expect(parts).toEqual([first]);
+  });
+
+  it("lets the next answer when a plugin's connector has a fault in a manager of the application", () => {
+    const faults = concat(
+      of(first),
+      throwError(() => new ContainedFault('no leg')),
+    );
+    registry.register({ dispatch: () => throwError(() => new ContainedFault('no leg')) }, { name: 'own', priority: 1 });
+    plug('begins', 3, () => faults);
+    plug('next', 2, () => throwError(() => new ContainedFault('no call')));
+    const { parts, observer } = dispatchAll();
+    expect(parts).toEqual([first]);
+    expect(observer.error).toHaveBeenCalledTimes(1);
+    expect(onAnswering.mock.calls).toEqual([['next'], ['begins']]);
+    // Whoever had the fault has told of it.
+    expect(onFault).not.toHaveBeenCalled();
   });
 
   it("does not touch managers of the application: their failures are the request's", () => {

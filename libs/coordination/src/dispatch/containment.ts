@@ -2,15 +2,17 @@ import { InferenceError, type ResponsePart } from '@baton/inference';
 import { defer, Observable, Subject, takeUntil, timer } from 'rxjs';
 import { isResponsePart } from './is-response-part.js';
 
-/** What keeps the faults of a plugin's manager from the requests that it takes. */
+/** What keeps the faults of what a plugin brings from the requests that it is asked for. */
 export interface Containment {
-  /** It has to answer a request with a first part within this many ms; else the next manager answers. */
+  /** A manager has to answer with a first part within this many ms, else the next one does; the same bounds a pick. */
   readonly firstPartTimeoutMs: number;
-  /** Told of each fault of the manager, with what went wrong. Must not throw and must return at once. */
+  /** Its plugin had too many faults: it is not asked. */
+  readonly isOff: boolean;
+  /** Told of each fault, with what went wrong. Must not throw and must return at once. */
   onFault(error: Error): void;
 }
 
-/** A manager's answer had a fault before anything of it was sent: somebody else can answer. Never reaches a client. */
+/** Something of a plugin had a fault, of which is told: while nothing was sent, somebody else can answer. */
 export class ContainedFault extends Error {
   override readonly name = 'ContainedFault';
 }
@@ -60,7 +62,8 @@ export function contained(
           subscriber.next(part);
         },
         error: (error: unknown) => {
-          if (!(error instanceof InferenceError)) return fault(errorOf(error));
+          const isOwn = !(error instanceof InferenceError || error instanceof ContainedFault);
+          if (isOwn) return fault(errorOf(error));
           if (!isOver) subscriber.error(error);
         },
         complete: () => {

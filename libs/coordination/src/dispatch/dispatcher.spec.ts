@@ -128,7 +128,7 @@ describe('Dispatcher', () => {
         throw new Error('broken');
       },
     };
-    const containment = { firstPartTimeoutMs: 1, onFault };
+    const containment = { firstPartTimeoutMs: 1, isOff: false, onFault };
     registry.swap({ remove: [], add: [{ manager: broken, name: 'broken', priority: -2, containment }] });
     registry.register(new ScriptedManager(of(jsonPart({}))), { name: 'takes', priority: -1 });
     const asked = jest.fn();

@@ -1,6 +1,12 @@
-import { invalidRequest, isTrusted, type InferenceRequest, type ResponsePart } from '@baton/inference';
+import {
+  invalidRequest,
+  isTrusted,
+  recoverBeforeFirst,
+  type InferenceRequest,
+  type ResponsePart,
+} from '@baton/inference';
 import { Inject, Injectable } from '@nestjs/common';
-import { catchError, defer, throwError, type Observable } from 'rxjs';
+import { defer, type Observable } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import type { CoordinationOptions } from '../coordination.options.js';
 import type { LocalExecution } from '../managers/disaggregated-request-manager.js';
@@ -113,18 +119,13 @@ export class Dispatcher {
     return taken;
   }
 
-  /** What `taken` answers; when it is contained and has a fault before its first part, what those behind it answer. */
-  #answer({ entry, parts }: Taken, asking: Asking, onAnswering: OnAnswering): Observable<ResponsePart> {
-    const { containment } = entry;
-    if (containment === undefined) return parts;
+  /** What `taken` answers; when something of a plugin has a fault before its first part, what those behind it answer. */
+  #answer(taken: Taken, asking: Asking, onAnswering: OnAnswering): Observable<ResponsePart> {
+    const { entry } = taken;
     const { request } = asking;
-    const onFault = (error: Error, isMidAnswer: boolean): void => {
-      if (isMidAnswer) this.#ledger.blame(entry, error);
-      else this.#ledger.failed(entry, request, error);
-    };
-    return contained(parts, containment.firstPartTimeoutMs, onFault).pipe(
-      catchError((error: unknown) => {
-        if (!(error instanceof ContainedFault)) return throwError(() => error);
+    return this.#own(taken, request).pipe(
+      recoverBeforeFirst((error) => {
+        if (!(error instanceof ContainedFault)) return undefined;
         return defer(() => {
           request.trace?.asked(entry.name, 'failed', error.message);
           const next = this.#next(asking);
@@ -133,6 +134,15 @@ export class Dispatcher {
         });
       }),
     );
+  }
+
+  /** What `taken` answers itself. */
+  #own({ entry, parts }: Taken, request: InferenceRequest): Observable<ResponsePart> {
+    if (entry.containment === undefined) return parts;
+    return contained(parts, entry.containment.firstPartTimeoutMs, (error, isMidAnswer) => {
+      if (isMidAnswer) this.#ledger.blame(entry, error);
+      else this.#ledger.failed(entry, request, error);
+    });
   }
 }
 

@@ -12,6 +12,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { throwError } from 'rxjs';
 import { COORDINATION_OPTIONS } from '../coordination.constants.js';
 import { DEFAULT_TOTAL_TIMEOUT_MS, type CoordinationOptions } from '../coordination.options.js';
+import { uncontained } from '../dispatch/contained-calls.js';
 import { Dispatcher, LOCAL_ANSWER } from '../dispatch/dispatcher.js';
 import { dispatchable, REQUEST_ID_HEADER, sentRequest } from '../http/route-contract.js';
 import type { LocalExecution } from '../managers/disaggregated-request-manager.js';
@@ -144,7 +145,7 @@ export class Explainer {
     const split = (): readonly SketchedLeg[] =>
       connector === undefined
         ? [wholeLeg(request)]
-        : splitLegs(connector, request, { prefill: this.#siteOf(prefill), decode: this.#siteOf(decode) });
+        : splitLegs(uncontained(connector), request, { prefill: this.#siteOf(prefill), decode: this.#siteOf(decode) });
     return split().map(({ role, leg, note }) => ({
       role,
       site: (role === 'prefill' ? prefill : decode)?.name ?? 'unknown',

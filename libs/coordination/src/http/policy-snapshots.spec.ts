@@ -16,7 +16,7 @@ function plug(
   firstPartTimeoutMs = 5_000,
 ): void {
   const manager = { dispatch: answer } as DisaggregatedRequestManager;
-  const containment = { firstPartTimeoutMs, onFault };
+  const containment = { firstPartTimeoutMs, isOff: false, onFault };
   managers.swap({ remove: [], add: [{ manager, name, priority: -1, origin: 'acme@1.0.0', containment }] });
 }
 

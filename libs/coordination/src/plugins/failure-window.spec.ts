@@ -23,13 +23,14 @@ it('forgets those that are older', () => {
   expect(window.count).toBe(5);
 });
 
-it('begins anew after a reset, and keeps the count', () => {
-  const { window } = failures(2, [0]);
-  window.reset();
-  expect(window.failed()).toBe(false);
-  expect(window.count).toBe(2);
+it('stays over, says so once, and goes on counting', () => {
+  const { window, tooMany } = failures(2, [0, 1, 2, 500]);
+  expect(tooMany).toEqual([false, true, false, false]);
+  expect([window.isOver, window.count]).toEqual([true, 4]);
 });
 
 it('never has too many without a limit', () => {
-  expect(failures(0, [0, 0, 0]).tooMany).toEqual([false, false, false]);
+  const { window, tooMany } = failures(0, [0, 0, 0]);
+  expect(tooMany).toEqual([false, false, false]);
+  expect(window.isOver).toBe(false);
 });

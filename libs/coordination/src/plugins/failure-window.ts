@@ -1,7 +1,8 @@
-/** Counts failures, and says when there were too many of them within a span of time. */
+/** Counts failures, until there were too many of them within a span of time. */
 export class FailureWindow {
   #at: number[] = [];
   #count = 0;
+  #isOver = false;
 
   /** @param limit failures within `windowMs` that are too many; 0: there never are. */
   constructor(
@@ -15,17 +16,18 @@ export class FailureWindow {
     return this.#count;
   }
 
-  /** Counts one more. @returns whether these are too many now. */
-  failed(): boolean {
-    this.#count += 1;
-    if (this.limit === 0) return false;
-    const now = this.now();
-    this.#at = [...this.#at.filter((at) => now - at < this.windowMs), now].slice(-this.limit);
-    return this.#at.length >= this.limit;
+  /** Whether there were too many at any time. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
-  /** Forgets when, not how many. */
-  reset(): void {
-    this.#at = [];
+  /** Counts one more. @returns whether this is the one that is too many. */
+  failed(): boolean {
+    this.#count += 1;
+    if (this.limit === 0 || this.#isOver) return false;
+    const now = this.now();
+    this.#at = [...this.#at.filter((at) => now - at < this.windowMs), now].slice(-this.limit);
+    this.#isOver = this.#at.length >= this.limit;
+    return this.#isOver;
   }
 }

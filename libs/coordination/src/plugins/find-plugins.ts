@@ -73,6 +73,15 @@ async function candidateOf(root: string, entry: Dirent): Promise<PluginCandidate
   }
 }
 
+/** What the `package.json` of a plugin's directory holds now, parsed. @throws PluginError 422 */
+export async function candidateJson(plugin: string, directory: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readManifestText(join(directory, 'package.json'))) as unknown;
+  } catch (error) {
+    throw unreadable(plugin, error);
+  }
+}
+
 /** Waits for nothing: a pipe is not opened to be read. */
 async function readManifestText(path: string): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);

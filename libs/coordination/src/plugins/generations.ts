@@ -71,9 +71,7 @@ export class Generations {
     this.#current.set(name, generation);
     const identity = identityOf(manifest, generation.directory, generation.contentHash);
     this.book.loaded(identity, generation.failures, before !== undefined, by?.who);
-    if (before === undefined) return;
-    this.#retire(before, () => undefined);
-    if (this.watch.forget(before)) await this.watch.revive(generation);
+    if (before !== undefined) this.#retire(before, () => undefined);
   }
 
   /** @throws PluginError 404 `plugin_not_found`, 409 `plugin_in_use`; then nothing is changed. */
@@ -84,7 +82,6 @@ export class Generations {
     this.registries.assertUnused(name, generation.manifest.provides);
     this.registries.swap(name, generation.provisions);
     this.#current.delete(name);
-    this.watch.forget(generation);
     this.book.becomes(name, 'draining', { who: by?.who });
     this.#retire(generation, () => {
       // It may have been loaded again meanwhile.
@@ -107,13 +104,20 @@ export class Generations {
     const onFault = (error: Error): void => {
       const fault = pluginFailed(
         name,
-        'its manager failed',
-        'Mend the manager; its requests went to the next one.',
+        'something that it brings failed while a request was dispatched',
+        'Mend it; the request was answered without it where that was possible.',
         error,
       );
       this.watch.failed(generation, fault, this.#current.get(name) === generation);
     };
-    return { firstPartTimeoutMs: this.#options.firstPartTimeoutMs, onFault };
+    const { firstPartTimeoutMs } = this.#options;
+    return {
+      firstPartTimeoutMs,
+      onFault,
+      get isOff(): boolean {
+        return generation.failures.isOver;
+      },
+    };
   }
 
   /** Lets what began with `generation` finish on it, then closes it. */

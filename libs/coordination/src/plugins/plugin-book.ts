@@ -73,13 +73,13 @@ export class PluginBook {
   /** Puts it into another state. */
   becomes(
     name: string,
-    status: Extract<PluginEvent['action'], 'switched_off' | 'switched_on' | 'draining' | 'unloaded'>,
+    status: Extract<PluginEvent['action'], 'switched_off' | 'draining' | 'unloaded'>,
     why: { readonly reason?: string; readonly fix?: string; readonly who?: string } = {},
   ): void {
     const entry = this.#entries.get(name);
     if (entry === undefined) return;
     const { reason, fix, who } = why;
-    this.#write({ ...entry, status: status === 'switched_on' ? 'loaded' : status, reason, fix, code: undefined });
+    this.#write({ ...entry, status, reason, fix, code: undefined });
     this.#tell(status, entry, who, reason);
   }
 

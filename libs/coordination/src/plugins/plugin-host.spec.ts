@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { inferenceRequest } from '@baton/inference';
-import { Inject, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import { NEVER } from 'rxjs';
-import { NamedEndpointPicker } from '@baton/remotes';
+import { NamedEndpointPicker, parseEndpoint } from '@baton/remotes';
 import { InFlight } from '../http/in-flight.js';
 import { RequestManager } from '../managers/request-manager.decorator.js';
 import { PolicyControl } from '../policy/policy-control.js';
@@ -183,8 +183,81 @@ describe('coming and going', () => {
   });
 });
 
+describe('faults of a picker', () => {
+  it('are picked for by the static one, and switch it off when they are too many', async () => {
+    const pick = jest.fn((): typeof NEVER => {
+      throw new Error('no pick');
+    });
+    @NamedEndpointPicker({ name: 'p' })
+    class Picker {
+      readonly pick = pick;
+    }
+    await rig.write('a', ['picker:p'], moduleOf([Picker]));
+    const module = await rig.application({ maxFailures: 2 }, { connector: 'embedded', picker: 'p' });
+    const endpoint = parseEndpoint({ url: 'http://a:1' });
+    for (let time = 0; time < 5; time += 1) {
+      const picked = jest.fn();
+      const picking = module.get(EndpointPickers).active.pick(inferenceRequest('chat', {}), [endpoint]);
+      picking.subscribe(picked).unsubscribe();
+      expect(picked).toHaveBeenCalledWith(endpoint);
+    }
+    expect(pick).toHaveBeenCalledTimes(2);
+    expect(module.get(PluginHost).list()).toMatchObject([{ status: 'switched_off', failures: 2 }]);
+  });
+});
+
+describe('what cannot be made', () => {
+  /** A provider that keeps something until it is closed. */
+  const keeping = (open: string[], name: string, fail: 'constructor' | 'onModuleInit' | 'never') => {
+    @Injectable()
+    class Keeper implements OnModuleInit, OnModuleDestroy {
+      constructor() {
+        open.push(name);
+        if (fail === 'constructor') throw new Error('not made');
+      }
+      onModuleInit(): void {
+        if (fail === 'onModuleInit') throw new Error('not ready');
+      }
+      onModuleDestroy(): void {
+        open.splice(open.indexOf(name), 1);
+      }
+    }
+    return Keeper;
+  };
+
+  it.each(['constructor', 'onModuleInit'] as const)('is closed when another %s fails', async (fail) => {
+    const open: string[] = [];
+    const providers = [keeping(open, 'first', 'never'), keeping(open, 'second', fail), managerNamed('m')];
+    await rig.write('a', ['manager:m'], moduleOf(providers));
+    const host = await rig.host();
+    expect(host.list()).toMatchObject([{ status: 'refused', code: 'plugin_init_failed' }]);
+    // Of what has no instance nothing can be closed.
+    expect(open).toEqual(fail === 'constructor' ? ['second'] : []);
+  });
+
+  it('is closed when it fails too late', async () => {
+    const open: string[] = [];
+    let fail = (): void => undefined;
+    @RequestManager({ name: 'm' })
+    class Slow implements OnModuleInit {
+      onModuleInit(): Promise<void> {
+        return new Promise((_resolve, reject) => (fail = () => reject(new Error('at last'))));
+      }
+      dispatch(): undefined {
+        return undefined;
+      }
+    }
+    await rig.write('a', ['manager:m'], moduleOf([keeping(open, 'first', 'never'), Slow]));
+    const host = await rig.host({ loadTimeoutMs: 20 });
+    expect(host.list()).toMatchObject([{ status: 'refused', code: 'plugin_timeout' }]);
+    expect(open).toEqual(['first']);
+    fail();
+    await eventually(() => open.length === 0);
+  });
+});
+
 describe('failures', () => {
-  it('switch its managers off when they are too many, until an operator says otherwise or it is loaded again', async () => {
+  it('switch what it brings off when they are too many, until it is loaded again', async () => {
     await rig.write('a', ['manager:m'], living('a'));
     const module = await rig.application({ maxFailures: 2 });
     const [host, registry] = [module.get(PluginHost), module.get(ManagerRegistry)];
@@ -192,36 +265,32 @@ describe('failures', () => {
     host.events.subscribe((event) => events.push(event));
     host.faults.subscribe((fault) => faults.push(fault));
     const fail = (): void => registry.table.get('m')?.containment?.onFault(new Error('no answer'));
+    const isOff = (): boolean | undefined => registry.table.get('m')?.containment?.isOff;
     const failTwice = async (): Promise<void> => {
       fail();
       expect(host.list()).toMatchObject([{ status: 'loaded' }]);
       fail();
       await eventually(() => host.list()[0]?.status === 'switched_off');
-      expect(registry.table.get('m')?.enabled).toBe(false);
+      expect(isOff()).toBe(true);
     };
 
     await failTwice();
     expect(host.list()).toMatchObject([
       { failures: 2, reason: expect.stringContaining('no answer'), fix: expect.any(String) },
     ]);
-    expect((await module.get(PolicyControl).history())[0]).toMatchObject({
-      who: 'baton',
-      reason: expect.stringMatching(/plugin a /),
-    });
-    await module.get(PolicyControl).change([{ name: 'm', enabled: true }], { who: 'operator' });
-    expect(host.list()).toMatchObject([{ status: 'loaded', failures: 2 }]);
-
-    await failTwice();
+    // What would outlive it, in this process or in others.
+    expect(await module.get(PolicyControl).history()).toEqual([]);
     await host.load('a');
     expect(host.list()).toMatchObject([{ status: 'loaded', failures: 0 }]);
-    expect(registry.table.get('m')?.enabled).toBe(true);
-    expect(events.map(({ action }) => action)).toEqual([
-      'loaded',
-      'switched_off',
-      'switched_on',
-      'switched_off',
-      'replaced',
-    ]);
+    expect(isOff()).toBe(false);
+
+    await failTwice();
+    await host.unload('a');
+    await eventually(() => host.list()[0]?.status === 'unloaded');
+    await host.load('a');
+    expect([host.list()[0]?.status, isOff()]).toEqual(['loaded', false]);
+    const actions = ['loaded', 'switched_off', 'replaced', 'switched_off', 'draining', 'unloaded', 'loaded'];
+    expect(events.map(({ action }) => action)).toEqual(actions);
     expect(faults).toHaveLength(4);
     expect(faults[0]).toMatchObject({
       plugin: 'a',

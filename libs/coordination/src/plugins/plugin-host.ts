@@ -1,7 +1,6 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { exhaustMap, from, Subscription, type Observable } from 'rxjs';
 import type { ChangeAuthor } from '../policy/policy-state.js';
-import { FailureWatch } from './failure-watch.js';
 import { findPlugins, type PluginCandidate } from './find-plugins.js';
 import { Generations } from './generations.js';
 import { identityOfCandidate } from './identity.js';
@@ -48,7 +47,6 @@ export class PluginHost implements OnModuleInit, OnApplicationShutdown {
     private readonly generations: Generations,
     private readonly registries: ProvisionSwap,
     private readonly book: PluginBook,
-    private readonly failures: FailureWatch,
     private readonly strays: StrayWatch,
   ) {
     this.#options = resolvePluginsOptions(options);
@@ -73,7 +71,6 @@ export class PluginHost implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     const { onFault, watch, directories } = this.#options;
     this.registries.discover();
-    this.#subscription.add(this.failures.start());
     this.#subscription.add(this.strays.start());
     const errors: PluginError[] = [];
     await this.#queue.run(ALL, () => this.#scan({}, (error) => errors.push(error)));

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { FailureWindow } from './failure-window.js';
-import type { PluginCandidate } from './find-plugins.js';
+import { candidateJson, type PluginCandidate } from './find-plugins.js';
 import type { Generation } from './generation.js';
 import { HostBridge } from './host-bridge.js';
 import { peerLinks } from './host-packages.js';
@@ -26,6 +26,9 @@ export interface StagedPlugin extends StagedContent {
   readonly source: string;
 }
 
+/** What failed so often fails again, and each try costs a load ({@link PluginsOptions.maxLoads}). */
+const MAX_TRIES = 3;
+
 /** A content that this process has imported. */
 interface Imported {
   readonly home: string;
@@ -39,8 +42,8 @@ export class PluginLoader {
   readonly #staging: Staging;
   /** By content: what was imported stays in memory, so that it is used again. */
   readonly #imported = new Map<string, Imported>();
-  /** Contents whose import failed: they fail again, until something else changes. */
-  readonly #failed = new Set<string>();
+  /** How often the import of a content failed. */
+  readonly #failed = new Map<string, number>();
   readonly #homes: CodeHome[] = [];
 
   constructor(
@@ -74,9 +77,13 @@ export class PluginLoader {
    */
   async stage({ json, name, directory, problem }: PluginCandidate): Promise<StagedPlugin> {
     if (problem !== undefined) throw problem;
-    const manifest = readManifest(json, name);
-    const staged = await this.#staging.stage(name, directory, peerLinks(manifest));
+    // Before anything is copied of what is refused in any case.
+    readManifest(json, name);
+    const staged = await this.#staging.stage(name, directory);
     try {
+      // Of the copy: the directory may have changed since it was found.
+      const manifest = await stagedManifest(name, staged.directory);
+      await this.#staging.link(staged.home, peerLinks(manifest));
       this.#assertLocked(manifest, staged);
       await assertEntry(manifest, staged.directory);
       return { ...staged, manifest, source: directory };
@@ -132,7 +139,9 @@ export class PluginLoader {
       return known;
     }
     const { maxLoads, loadTimeoutMs } = this.#options;
+    const failed = this.#failed.get(contentHash) ?? 0;
     try {
+      if (failed >= MAX_TRIES) throw failsAlways(manifest.name, failed);
       if (this.imports >= maxLoads) throw tooMany(manifest.name, maxLoads);
       this.#homes.push({ home, plugin: manifest.name, version: manifest.version });
       const exports = await importPlugin(manifest, directory, this.importer, loadTimeoutMs);
@@ -141,7 +150,7 @@ export class PluginLoader {
       this.#failed.delete(contentHash);
       return imported;
     } catch (error) {
-      if (error instanceof PluginError && error.code !== 'plugin_load_limit') this.#failed.add(contentHash);
+      if (error instanceof PluginError && error.code !== 'plugin_load_limit') this.#failed.set(contentHash, failed + 1);
       // What is still being imported may look for files that are gone then; it is not wanted any more.
       await this.discard(staged);
       throw error;
@@ -160,6 +169,27 @@ export class PluginLoader {
       fix: 'When that content is what you want, write its hash into the lock.',
     });
   }
+}
+
+function failsAlways(plugin: string, times: number): PluginError {
+  return new PluginError({
+    plugin,
+    code: 'plugin_import_failed',
+    reason: `the import of this content failed ${times} times, and is not tried again`,
+    fix: 'Change it, or restart Baton when what it lacked is there now: what was imported stays in memory.',
+  });
+}
+
+/** @throws PluginError 422 also when it is the manifest of another plugin than was found there. */
+async function stagedManifest(plugin: string, directory: string): Promise<PluginManifest> {
+  const manifest = readManifest(await candidateJson(plugin, directory), plugin);
+  if (manifest.name === plugin) return manifest;
+  throw new PluginError({
+    plugin,
+    code: 'plugin_invalid_manifest',
+    reason: `its package.json named it "${manifest.name}" when it was copied`,
+    fix: 'Do not change it while it is loaded; load it again.',
+  });
 }
 
 function tooMany(plugin: string, maxLoads: number): PluginError {

@@ -1,8 +1,8 @@
 import type { PluginErrorCode } from './plugin-error.js';
 
 /**
- * `loaded`: it takes part. `refused`: it could not be loaded. `switched_off`: it is loaded, but its managers are not asked
- * since it failed too often. `draining`: it takes part in nothing new. `unloaded`: it is closed.
+ * `loaded`: it takes part. `refused`: it could not be loaded. `switched_off`: it is loaded, but not asked since
+ * it failed too often. `draining`: it takes part in nothing new. `unloaded`: it is closed.
  */
 export type PluginStatus = 'loaded' | 'refused' | 'switched_off' | 'draining' | 'unloaded';
 
@@ -45,7 +45,7 @@ export interface PluginFault {
 
 /** Something that happened to a plugin. */
 export interface PluginEvent {
-  readonly action: 'loaded' | 'replaced' | 'refused' | 'switched_off' | 'switched_on' | 'draining' | 'unloaded';
+  readonly action: 'loaded' | 'replaced' | 'refused' | 'switched_off' | 'draining' | 'unloaded';
   readonly plugin: string;
   readonly version: string;
   readonly contentHash: string;

@@ -20,9 +20,9 @@ export interface PluginsOptions {
   readonly loadTimeoutMs?: number;
   /** How long requests may go on with a plugin that was replaced or unloaded. Default 30,000 ms. */
   readonly drainTimeoutMs?: number;
-  /** From asking a plugin's manager to the first part of its answer; then the next one is asked. Default 60,000 ms. */
+  /** From asking a plugin's manager to the first part of its answer, or a picker to its pick; then another is. Default 60,000 ms. */
   readonly firstPartTimeoutMs?: number;
-  /** Faults of a plugin within the window after which its managers are switched off; 0: never. Default 5. */
+  /** Faults of a plugin within the window after which what it brings is switched off; 0: never. Default 5. */
   readonly maxFailures?: number;
   /** That window. Default 60,000 ms. */
   readonly failureWindowMs?: number;

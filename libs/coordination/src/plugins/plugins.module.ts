@@ -7,7 +7,6 @@ import { PluginImporter } from './import-plugin.js';
 import { PluginBook } from './plugin-book.js';
 import { PluginHost } from './plugin-host.js';
 import { PluginLoader } from './plugin-loader.js';
-import { PluginSwitch } from './plugin-switch.js';
 import { PLUGINS_OPTIONS, type PluginsOptions } from './plugins-options.js';
 import { ProvisionSwap } from './provision-swap.js';
 import { StrayWatch } from './stray-watch.js';
@@ -33,7 +32,6 @@ const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<PluginsOptions
     PluginHost,
     PluginImporter,
     PluginLoader,
-    PluginSwitch,
     ProvisionSwap,
     StrayWatch,
   ],

@@ -1,10 +1,14 @@
+import type { EndpointPicker } from '@baton/remotes';
 import { Injectable } from '@nestjs/common';
+import { CONNECTOR_CALLS, containedCalls, DIALECT_CALLS } from '../dispatch/contained-calls.js';
+import { containedPicker } from '../dispatch/contained-picker.js';
 import type { Containment } from '../dispatch/containment.js';
 import { DuplicateNameError } from '../registry/duplicate-name.error.js';
 import { EndpointPickers } from '../registry/endpoint-pickers.js';
 import { EngineDialects } from '../registry/engine-dialects.js';
 import { KvConnectors } from '../registry/kv-connectors.js';
 import { ManagerRegistry } from '../registry/manager-registry.js';
+import type { Provision } from '../registry/provision-registry.js';
 import { provisionOf, type PluginManifest } from './manifest.js';
 import type { ProvisionKind } from './plugin-api.js';
 import { PluginError } from './plugin-error.js';
@@ -14,7 +18,6 @@ import type { Provisions } from './provisions.js';
 export interface Incoming {
   readonly manifest: PluginManifest;
   readonly provisions: Provisions;
-  /** For the managers. */
   readonly containment: Containment;
 }
 
@@ -84,7 +87,7 @@ export class ProvisionSwap {
    * @throws PluginError 422 `plugin_duplicate_name`; nothing is changed then.
    */
   swap(plugin: string, going: Provisions = NOTHING, coming?: Incoming): void {
-    const { connectors, pickers, dialects } = coming?.provisions ?? NOTHING;
+    const { connectors, pickers, dialects } = coming === undefined ? NOTHING : this.#contained(coming);
     const swaps = {
       connectors: { remove: going.connectors.map(({ name }) => name), add: connectors },
       pickers: { remove: going.pickers.map(({ name }) => name), add: pickers },
@@ -104,6 +107,17 @@ export class ProvisionSwap {
     this.dialects.swap(swaps.dialects);
   }
 
+  #contained({ provisions, containment }: Incoming): Provisions {
+    const { managers, connectors, pickers, dialects } = provisions;
+    const instead = (): EndpointPicker => this.pickers.byDefault;
+    return {
+      managers,
+      connectors: each(connectors, (connector) => containedCalls(connector, CONNECTOR_CALLS, containment)),
+      pickers: each(pickers, (picker) => containedPicker(picker, instead, containment)),
+      dialects: each(dialects, (dialect) => containedCalls(dialect, DIALECT_CALLS, containment)),
+    };
+  }
+
   #names(): Readonly<Record<ProvisionKind, readonly string[]>> {
     return {
       manager: this.managers.names(),
@@ -112,6 +126,13 @@ export class ProvisionSwap {
       dialect: this.dialects.names,
     };
   }
+}
+
+function each<Instance extends object>(
+  provisions: readonly Provision<Instance>[],
+  contain: (instance: Instance) => Instance,
+): readonly Provision<Instance>[] {
+  return provisions.map(({ name, instance }) => ({ name, instance: contain(instance) }));
 }
 
 function managersOf(coming: Incoming | undefined): Parameters<ManagerRegistry['swap']>[0]['add'] {

@@ -39,7 +39,7 @@ describe('Staging', () => {
     await rm(root, { recursive: true, force: true });
   });
 
-  const stage = (): Promise<StagedContent> => staging.stage('x', plugin, []);
+  const stage = (): Promise<StagedContent> => staging.stage('x', plugin);
   const refused = (code: string, says: string | RegExp): Promise<void> =>
     expect(stage()).rejects.toMatchObject({ code, status: 422, plugin: 'x', reason: expect.stringMatching(says) });
 
@@ -55,7 +55,8 @@ describe('Staging', () => {
 
   it('links the packages of the host beside it', async () => {
     await writeFile(join(root, 'marker'), '');
-    const { home, directory } = await staging.stage('x', plugin, [{ name: '@host/lib', directory: root }]);
+    const { home, directory } = await stage();
+    await staging.link(home, [{ name: '@host/lib', directory: root }]);
     expect(await realpath(join(home, 'node_modules/@host/lib'))).toBe(root);
     expect(directory.startsWith(home)).toBe(true);
   });
@@ -64,7 +65,7 @@ describe('Staging', () => {
     const { contentHash } = await stage();
     expect(contentHash).toMatch(/^sha256-[A-Za-z0-9+/]{43}=$/);
     await cp(plugin, join(root, 'elsewhere'), { recursive: true });
-    expect((await staging.stage('x', join(root, 'elsewhere'), [])).contentHash).toBe(contentHash);
+    expect((await staging.stage('x', join(root, 'elsewhere'))).contentHash).toBe(contentHash);
     const hashes = new Set([contentHash]);
     await writeFile(join(plugin, 'lib/index.js'), 'export default 2;');
     hashes.add((await stage()).contentHash);
@@ -125,7 +126,8 @@ describe('Staging', () => {
 
   it('leaves nothing of what it could not copy', async () => {
     await stage();
-    await expect(staging.stage('x', plugin, [{ name: '\0', directory: root }])).rejects.toThrow();
+    await symlink(root, join(plugin, 'outside'));
+    await expect(stage()).rejects.toThrow();
     const [made] = await readdir(parent);
     expect(await readdir(join(parent, made ?? ''))).toEqual(['1']);
   });

@@ -34,11 +34,11 @@ export class Staging {
   ) {}
 
   /**
-   * Copies a plugin, and links the packages that it wants of its host.
+   * Copies a plugin.
    *
    * @throws PluginError 422 as {@link contentOf}, and `plugin_unreadable`
    */
-  async stage(plugin: string, directory: string, peers: readonly PeerLink[]): Promise<StagedContent> {
+  async stage(plugin: string, directory: string): Promise<StagedContent> {
     const entries = await readable(plugin, contentOf(plugin, directory, this.bounds));
     this.#root ??= this.#makeRoot();
     const home = join(await this.#root, String(++this.#count));
@@ -46,15 +46,19 @@ export class Staging {
       const copy = join(home, 'plugin');
       await mkdir(copy, { recursive: true, mode: 0o700 });
       const contentHash = await readable(plugin, this.#copy(plugin, directory, copy, entries));
-      for (const peer of peers) {
-        const link = join(home, 'node_modules', peer.name);
-        await mkdir(dirname(link), { recursive: true, mode: 0o700 });
-        await symlink(peer.directory, link, 'junction');
-      }
       return { home, directory: copy, contentHash };
     } catch (error) {
       await this.discard(home);
       throw error;
+    }
+  }
+
+  /** Puts packages of the host beside a copy, for it to import. */
+  async link(home: string, peers: readonly PeerLink[]): Promise<void> {
+    for (const { name, directory } of peers) {
+      const link = join(home, 'node_modules', name);
+      await mkdir(dirname(link), { recursive: true, mode: 0o700 });
+      await symlink(directory, link, 'junction');
     }
   }
 

@@ -12,15 +12,17 @@ export interface CodeHome {
 const GOES_ON = /--unhandled-rejections=(?:none|warn)/;
 
 /**
- * Catches the rejections that nobody handles and whose stack leads into a plugin, so that they do not end the process. All
- * others do what they do without this.
+ * Catches the rejections that nobody handles, so that they do not end the process: a plugin's promise that nobody waits for is
+ * the usual cause, and its stack need not lead there (a file that is not there, a call of the host's services). Before there
+ * is code of plugins, they do what they do without this.
  */
 export class StrayFailures {
   #isListening = false;
 
   constructor(
     private readonly homes: () => Iterable<CodeHome>,
-    private readonly onStray: (home: CodeHome, error: unknown) => void,
+    /** @param home undefined when the stack does not say whose it is. */
+    private readonly onStray: (home: CodeHome | undefined, error: unknown) => void,
     private readonly onFatal: (home: CodeHome, error: unknown) => void,
   ) {}
 
@@ -38,10 +40,12 @@ export class StrayFailures {
   }
 
   readonly #rejected = (error: unknown): void => {
-    const home = homeOf(error, this.homes());
+    const homes = [...this.homes()];
+    const home = homeOf(error, homes);
     if (home !== undefined) return this.onStray(home, error);
     // Somebody else listens, and says what is done about it.
     if (process.listenerCount('unhandledRejection') > 1) return;
+    if (homes.length > 0) return this.onStray(undefined, error);
     if (GOES_ON.test([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].join(' '))) return;
     // As Node does when nobody listens: it becomes an uncaught exception.
     throw error instanceof Error ? error : new Error(`A promise was rejected with ${String(error)}.`, { cause: error });

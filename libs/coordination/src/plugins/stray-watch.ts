@@ -7,6 +7,9 @@ import { pluginFailed } from './plugin-faults.js';
 import { PluginLoader } from './plugin-loader.js';
 import { StrayFailures, type CodeHome } from './stray-failures.js';
 
+/** In the place of a plugin's name where nobody knows which it was; no package can be called so. */
+const UNKNOWN = '(unknown)';
+
 /** Counts what plugins leave lying about as their failures. */
 @Injectable()
 export class StrayWatch {
@@ -27,7 +30,9 @@ export class StrayWatch {
     return new Subscription(() => strays.stop());
   }
 
-  #rejected({ plugin, version, home }: CodeHome, error: unknown): void {
+  #rejected(from: CodeHome | undefined, error: unknown): void {
+    if (from === undefined) return this.#unknown(error);
+    const { plugin, version, home } = from;
     const fault = pluginFailed(
       plugin,
       'it left a rejected promise that nobody handles',
@@ -37,6 +42,13 @@ export class StrayWatch {
     const current = this.generations.current(plugin);
     if (current?.home === home) this.failures.failed(current, fault, true);
     else this.book.failed({ name: plugin, version }, fault);
+  }
+
+  #unknown(error: unknown): void {
+    const names = [...new Set([...this.loader.homes].map(({ plugin, version }) => `${plugin}@${version}`))].join(', ');
+    const what = 'something left a rejected promise that nobody handles';
+    const fix = `See whose it is, of Baton or of ${names}, and handle what it rejects.`;
+    this.book.failed({ name: UNKNOWN, version: '' }, pluginFailed(UNKNOWN, what, fix, error));
   }
 
   #uncaught({ plugin, version }: CodeHome, error: unknown): void {

@@ -57,9 +57,15 @@ export class PolicyControl implements OnModuleInit, OnApplicationShutdown {
   /** What is in force for requests that come now. */
   current(): PolicySnapshot {
     const { all, entries, version: id } = this.registry.table;
-    const managers = all.map(({ manager: _manager, containment: _containment, ...entry }) => {
-      const index = entries.findIndex(({ name }) => name === entry.name);
-      return { ...entry, position: index < 0 ? null : index + 1, counters: this.counters.of(entry.name) };
+    const asked = entries.filter(({ containment }) => containment?.isOff !== true);
+    const managers = all.map(({ manager: _manager, containment, ...entry }) => {
+      const index = asked.findIndex(({ name }) => name === entry.name);
+      return {
+        ...entry,
+        isSwitchedOff: containment?.isOff === true,
+        position: index < 0 ? null : index + 1,
+        counters: this.counters.of(entry.name),
+      };
     });
     const names = new Set(all.map(({ name }) => name));
     const absent = [...this.#overrides.keys()].filter((name) => !names.has(name)).sort();

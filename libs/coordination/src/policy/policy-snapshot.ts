@@ -6,6 +6,8 @@ export interface PolicyOfManager extends ManagerPolicy {
   readonly name: string;
   /** `in-tree`, or `<plugin>@<version>`. */
   readonly origin: string;
+  /** Its plugin had too many faults in this process: whatever its policy says, it is not asked until that is loaded again. */
+  readonly isSwitchedOff: boolean;
   /** When it is asked, counted from 1; null when it is not asked. */
   readonly position: number | null;
   readonly counters: ManagerCounters;

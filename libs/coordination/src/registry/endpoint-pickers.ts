@@ -29,6 +29,11 @@ export class EndpointPickers
     return this.named(this.name);
   }
 
+  /** The one that picks where the configured one cannot. */
+  get byDefault(): EndpointPicker {
+    return this.named(DEFAULT_PICKER);
+  }
+
   override get used(): readonly string[] {
     return [this.name];
   }

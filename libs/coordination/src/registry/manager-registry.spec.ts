@@ -128,7 +128,7 @@ describe('ManagerRegistry', () => {
 
   describe('swaps', () => {
     const origin = 'acme@1.0.0';
-    const containment = { firstPartTimeoutMs: 5, onFault: () => undefined };
+    const containment = { firstPartTimeoutMs: 5, isOff: false, onFault: () => undefined };
 
     it('managers as one snapshot; a table that somebody holds stays as it is', async () => {
       const module = await application([LateManager]);

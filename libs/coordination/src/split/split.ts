@@ -55,7 +55,9 @@ export class Split {
 
   /** The client's answer from two legs. Cold. */
   run(request: InferenceRequest, sites: SplitSites): Observable<ResponsePart> {
-    notePlan(request, () => NotedPlan.split(request, this.connectors.active, sites));
+    // Of the moment at which the request is dispatched: it may wait, and a plugin be replaced, before it runs.
+    const connector = this.connectors.active;
+    notePlan(request, () => NotedPlan.split(request, connector, sites));
     return defer(() => {
       this.#retries.request();
       this.#pace.assertInTime(request);
@@ -64,7 +66,7 @@ export class Split {
         request,
         progress,
         sites,
-        connector: this.connectors.active,
+        connector,
         ledger: this.ledger,
         observer: this.observer,
         retries: this.#retries,
@@ -72,7 +74,7 @@ export class Split {
         pace: this.#pace,
         staleHandoff: this.options.staleHandoff ?? 'prefill',
       };
-      const parts = context.connector.contract.order === 'serial' ? serialSplit(context) : concurrentSplit(context);
+      const parts = connector.contract.order === 'serial' ? serialSplit(context) : concurrentSplit(context);
       return parts.pipe(
         tap({
           next: () => (progress.phase = 'decoding'),

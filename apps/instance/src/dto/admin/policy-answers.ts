@@ -42,8 +42,13 @@ export class ManagerState {
   @ApiProperty({ description: 'in-tree, or the plugin that it is of.', example: 'hedged-prefill@1.0.0' })
   origin!: string;
 
-  @ApiProperty({ description: 'Whether it is asked.' })
+  @ApiProperty({ description: 'Whether it is to be asked.' })
   enabled!: boolean;
+
+  @ApiProperty({
+    description: 'Its plugin had too many faults in this process: it is not asked until that is loaded again.',
+  })
+  isSwitchedOff!: boolean;
 
   @ApiProperty({
     type: 'integer',

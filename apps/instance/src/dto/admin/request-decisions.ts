@@ -17,6 +17,7 @@ const VERDICTS = words<Verdict>({
   took: true,
   declined: true,
   failed: true,
+  switched_off: true,
   condition: true,
   canary: true,
   shadow_took: true,
