@@ -57,6 +57,21 @@ describe('RemotePool', () => {
     expect(error).toHaveBeenCalledWith(expect.objectContaining({ message: 'no picker' }));
   });
 
+  it('gives the place of an endpoint back also when the picker throws while it lets go', () => {
+    const pick = (): Observable<Endpoint> =>
+      new Observable((subscriber) => {
+        subscriber.next(endpoint);
+        return () => {
+          throw new Error('no letting go');
+        };
+      });
+    const pool = new RemotePool([endpoint], new RemoteClient(), () => ({ pick }));
+    const subscription = pool.pick(request).subscribe();
+    expect(pool.states()).toMatchObject([{ inFlight: 1 }]);
+    expect(() => subscription.unsubscribe()).toThrow('no letting go');
+    expect(pool.states()).toMatchObject([{ inFlight: 0 }]);
+  });
+
   it('knows whether it is empty', () => {
     const picker = (): EndpointPicker => ({ pick: () => of(endpoint) });
     expect(new RemotePool([], new RemoteClient(), picker).isEmpty).toBe(true);

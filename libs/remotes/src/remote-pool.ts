@@ -149,10 +149,9 @@ export class RemotePool {
         asking.add(this.#turns.wait({ owner: caller.label, loads, deadlineMs }).subscribe({ next: choose, error }));
       };
       // Before what may end at once. The place comes last: whoever gets it finds the picker's own books up to date.
-      subscriber.add(() => {
-        asking.unsubscribe();
-        place?.unsubscribe();
-      });
+      subscriber.add(() => asking.unsubscribe());
+      // Apart from that: the place is given back also when a picker's teardown throws.
+      subscriber.add(() => place?.unsubscribe());
       if (isUrgent) return choose();
       if (trace !== undefined && roomIn(loads).length === 0) trace.considered(this.name, this.considered(options));
       wait();
