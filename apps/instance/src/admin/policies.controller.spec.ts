@@ -97,6 +97,21 @@ describe('the policies of an instance', () => {
     expect(metrics.body).toContain('baton_manager_verdicts_total{manager="remote",verdict="took"} 0\n');
   });
 
+  it('are written down also when a change of them is refused', async () => {
+    await ask('PATCH', '', { managers: [{ name: 'local', priority: 3 }], reason: 'late' }, { 'if-match': '"9"' });
+    await ask('POST', '/rollback', { version: 7 });
+    const audit = lines
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ audit: is }) => is === true);
+    const refused = { who: 'ops', outcome: 'refused' };
+    expect(audit).toEqual([
+      expect.objectContaining({
+        ...{ ...refused, action: 'change', managers: ['local'], reason: 'late', code: 'policy_version_mismatch' },
+      }),
+      expect.objectContaining({ ...refused, action: 'rollback', version: 7, code: 'unknown_policy_version' }),
+    ]);
+  });
+
   it('reset a field that is null', async () => {
     await ask('PATCH', '', { managers: [{ name: 'remote', shadow: true, priority: 7 }] });
     const { body } = await ask<Policies>('PATCH', '', { managers: [{ name: 'remote', shadow: null }] });

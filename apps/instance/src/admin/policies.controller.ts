@@ -1,10 +1,13 @@
-import { PolicyControl, type PolicySnapshot } from '@baton/coordination';
-import { Body, Controller, Get, Headers, HttpCode, Patch, Post, Req, Res } from '@nestjs/common';
+import { PolicyControl, type ChangeAuthor, type PolicyAudit, type PolicySnapshot } from '@baton/coordination';
+import { InferenceError } from '@baton/inference';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Patch, Post, Req, Res } from '@nestjs/common';
 import { ApiBody, ApiHeader, ApiOkResponse, ApiOperation, ApiTags, type ApiResponseOptions } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
 import { Policies, PolicyHistory } from '../dto/admin/policy-answers.js';
 import { PolicyPatch, PolicyRollback } from '../dto/admin/policy-requests.js';
 import { StrictBodyPipe } from '../http/strict-body.pipe.js';
+import { LOGGER } from '../log/logger.token.js';
 import { ApiError } from '../openapi/api-error.decorator.js';
 import { ApiErrors } from '../openapi/api-errors.decorator.js';
 import { AdminOnly } from '../security/access.js';
@@ -29,7 +32,10 @@ const IF_MATCH = {
 @ApiTags('operation')
 @Controller('/admin/policies')
 export class PoliciesController {
-  constructor(private readonly control: PolicyControl) {}
+  constructor(
+    private readonly control: PolicyControl,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
 
   @Get()
   @AdminOnly()
@@ -58,8 +64,10 @@ export class PoliciesController {
     @Req() http: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Policies> {
-    const by = { who: operatorOf(http), ...(reason ? { reason } : {}) };
-    return answer(await this.control.change(managers.map(withoutNulls), by, versionOfIfMatch(ifMatch)), reply);
+    const change = managers.map(withoutNulls);
+    return this.#audited(http, reason, { action: 'change', managers: change.map(({ name }) => name) }, reply, (by) =>
+      this.control.change(change, by, versionOfIfMatch(ifMatch)),
+    );
   }
 
   @Get('history')
@@ -89,8 +97,30 @@ export class PoliciesController {
     @Req() http: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Policies> {
-    const by = { who: operatorOf(http), ...(reason ? { reason } : {}) };
-    return answer(await this.control.rollback(version, by, versionOfIfMatch(ifMatch)), reply);
+    return this.#audited(http, reason, { action: 'rollback', version }, reply, (by) =>
+      this.control.rollback(version, by, versionOfIfMatch(ifMatch)),
+    );
+  }
+
+  /** Writes down who asked for what was refused; what was changed is written down where it comes in force. */
+  async #audited(
+    http: FastifyRequest,
+    reason: string | null | undefined,
+    what: { readonly action: PolicyAudit['action'] } & Readonly<Record<string, unknown>>,
+    reply: FastifyReply,
+    change: (by: ChangeAuthor) => Promise<PolicySnapshot>,
+  ): Promise<Policies> {
+    const by: ChangeAuthor = { who: operatorOf(http), ...(reason ? { reason } : {}) };
+    try {
+      return answer(await change(by), reply);
+    } catch (error) {
+      const { code } = InferenceError.from(error);
+      this.logger.info(
+        { audit: true, ...by, ...what, outcome: 'refused', code },
+        'An operator has changed no policies',
+      );
+      throw error;
+    }
   }
 }
 

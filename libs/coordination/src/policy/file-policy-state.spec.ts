@@ -191,6 +191,27 @@ describe('FilePolicyState', () => {
     await expect(commit(stateOf(join(file, 'in-a-file')), 0)).rejects.toThrow();
   });
 
+  it('keeps nothing that it would not read again', async () => {
+    const models = Array.from({ length: 1_000 }, (_, index) => `${index}-${'x'.repeat(5_000)}`);
+    const large = { overrides: new Map([['a', { disaggregateWhen: { models } }]]) };
+    const state = stateOf();
+    await commit(state, 0);
+    const refused = state.commit(1, (version) => versionOf(version, large));
+    await expect(refused).rejects.toMatchObject({ status: 413, code: 'policies_too_large', param: 'managers' });
+    expect(await readdir(directory)).toEqual(['policy-1.json']);
+    expect(await numbersOf(state)).toEqual([1]);
+  });
+
+  it('keeps nothing that is not waited for any more', async () => {
+    const left = new AbortController();
+    const make = (version: number): PolicyVersion => {
+      left.abort();
+      return versionOf(version);
+    };
+    await expect(stateOf().commit(0, make, left.signal)).rejects.toMatchObject({ name: 'AbortError' });
+    expect(await readdir(directory)).toEqual([]);
+  });
+
   it('notices what another process commits', async () => {
     const state = stateOf();
     const noticed = firstValueFrom(state.changed);

@@ -3,6 +3,7 @@ import { link, lstat, mkdir, open, readdir, readFile, rm } from 'node:fs/promise
 import { join } from 'node:path';
 import { ReplaySubject, type Observable } from 'rxjs';
 import { isErrno } from './errno.js';
+import { policiesTooLarge } from './policy-errors.js';
 import { policyText, readPolicyText } from './policy-file.js';
 import { watched } from './policy-watch.js';
 import { DEFAULT_HISTORY, PolicyState, type PolicyVersion } from './policy-state.js';
@@ -62,15 +63,20 @@ export class FilePolicyState extends PolicyState {
     return [...read.values()].filter((version) => version !== undefined);
   }
 
-  async commit(after: number, make: (version: number) => PolicyVersion): Promise<PolicyVersion | undefined> {
+  async commit(
+    after: number,
+    make: (version: number) => PolicyVersion,
+    signal?: AbortSignal,
+  ): Promise<PolicyVersion | undefined> {
     await mkdir(this.directory, { recursive: true, mode: 0o700 });
     // One look for both: whoever commits after it takes the number that is chosen here, and this one fails.
     const numbers = await this.#numbers();
     if (((await this.#versionsOf(numbers)).at(-1)?.version ?? 0) > after) return undefined;
     // Beyond files that are no versions as well: their names are taken.
     const version = make(Math.max(after, numbers.at(-1) ?? 0) + 1);
-    if (!(await this.#write(version))) return undefined;
-    const latest = (await this.#numbers()).at(-1) ?? 0;
+    if (!(await this.#write(version, signal))) return undefined;
+    // It is kept from here on, whatever else goes wrong.
+    const latest = (await this.#numbers().catch(() => [])).at(-1) ?? 0;
     if (latest >= version.version + DEFAULT_HISTORY) {
       // So late that the name had been taken, and was free again since old versions are removed.
       await rm(this.#pathOf(version.version), { force: true });
@@ -131,23 +137,30 @@ export class FilePolicyState extends PolicyState {
     }
   }
 
-  /** @returns false when somebody else has the number. */
-  async #write(version: PolicyVersion): Promise<boolean> {
+  /** @returns false when somebody else has the number. @throws InferenceError 413 `policies_too_large` */
+  async #write(version: PolicyVersion, signal: AbortSignal | undefined): Promise<boolean> {
+    const text = policyText(version);
+    const bytes = Buffer.byteLength(text);
+    if (bytes > MAX_BYTES) throw policiesTooLarge(bytes, MAX_BYTES);
+    const path = this.#pathOf(version.version);
     const temporary = join(this.directory, `.policy-${version.version}-${randomUUID()}.tmp`);
     try {
       const file = await open(temporary, 'wx', 0o600);
       try {
-        await file.writeFile(policyText(version));
+        await file.writeFile(text);
         await file.sync();
       } finally {
         await file.close();
       }
-      await link(temporary, this.#pathOf(version.version));
+      signal?.throwIfAborted();
+      await link(temporary, path);
     } catch (error) {
-      if (isErrno(error, 'EEXIST')) return false;
-      throw error;
+      if (!isErrno(error, 'EEXIST')) throw error;
+      // A network file system that asks twice finds what it has made itself.
+      if (!(await isSameFile(temporary, path))) return false;
     } finally {
-      await rm(temporary, { force: true });
+      // What is left is removed with the next version.
+      await rm(temporary, { force: true }).catch(() => undefined);
     }
     await this.#syncDirectory();
     return true;
@@ -174,6 +187,11 @@ export class FilePolicyState extends PolicyState {
   #pathOf(number: number): string {
     return join(this.directory, `policy-${number}.json`);
   }
+}
+
+async function isSameFile(one: string, other: string): Promise<boolean> {
+  const [a, b] = await Promise.all([lstat(one), lstat(other)].map((status) => status.catch(() => undefined)));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }
 
 async function ageOf(path: string): Promise<number> {

@@ -338,6 +338,26 @@ describe('PolicyControl', () => {
       await expect(change).rejects.toMatchObject({ status: 503, code: 'policy_busy' });
     });
 
+    it('does not say that nothing was changed when it does not know, and asks that nothing is', async () => {
+      let signal: AbortSignal | undefined;
+      const commit: PolicyState['commit'] = (_after, _make, left) => {
+        signal = left;
+        return firstValueFrom(NEVER);
+      };
+      const app = await application({}, stateOf({ commit }));
+      jest.useFakeTimers();
+      try {
+        const error = app.control.change([{ name: 'a', priority: 9 }], ops).catch((thrown: unknown) => thrown);
+        await jest.advanceTimersByTimeAsync(9_999);
+        expect(signal?.aborted).toBe(false);
+        await jest.advanceTimersByTimeAsync(1);
+        expect(signal?.aborted).toBe(true);
+        expect(await error).toMatchObject({ status: 503, message: expect.stringContaining('may have changed') });
+      } finally {
+        jest.useRealTimers();
+      }
+    });
+
     it('lets no more than 64 wait, and no one for longer than 10 s', async () => {
       const app = await application();
       jest.useFakeTimers();

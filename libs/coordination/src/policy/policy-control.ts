@@ -121,18 +121,17 @@ export class PolicyControl implements OnModuleInit, OnApplicationShutdown {
       const overrides = edit(before);
       if (isDeepStrictEqual(overrides, before)) return this.current();
       const diff = differences(before, overrides, (name, of) => this.registry.policyOf(name, of));
-      const committed = await this.#asked(
-        this.state.commit(this.#version, (version) => ({
-          version,
-          at: new Date().toISOString(),
-          who: by.who,
-          reason: by.reason,
-          action,
-          diff,
-          snapshot: `${version}.${this.registry.table.revision}`,
-          overrides,
-        })),
-      );
+      const make = (version: number): PolicyVersion => ({
+        version,
+        at: new Date().toISOString(),
+        who: by.who,
+        reason: by.reason,
+        action,
+        diff,
+        snapshot: `${version}.${this.registry.table.revision}`,
+        overrides,
+      });
+      const committed = await this.#asked((signal) => this.state.commit(this.#version, make, signal));
       if (committed === undefined) continue;
       this.#putInForce(committed, true);
       return this.current();
@@ -142,7 +141,7 @@ export class PolicyControl implements OnModuleInit, OnApplicationShutdown {
 
   /** Takes over what other processes have committed. */
   async #refresh(): Promise<void> {
-    const versions = await this.#asked(this.state.versions());
+    const versions = await this.#asked(() => this.state.versions());
     for (const version of versions) {
       if (version.version > this.#version) this.#putInForce(version, false);
     }
@@ -185,9 +184,9 @@ export class PolicyControl implements OnModuleInit, OnApplicationShutdown {
   }
 
   /** What a state of somebody's own throws is meant for the log. */
-  async #asked<T>(answer: Promise<T>): Promise<T> {
+  async #asked<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await this.#queue.inTime(answer);
+      return await this.#queue.inTime(ask);
     } catch (error) {
       throw error instanceof InferenceError ? error : policyStateUnavailable(error);
     }

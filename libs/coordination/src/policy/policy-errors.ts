@@ -1,4 +1,5 @@
 import { InferenceError } from '@baton/inference';
+import { TimeoutError } from 'rxjs';
 
 /** Somebody else was first. */
 export function versionMismatch(expected: number, present: number): InferenceError {
@@ -26,10 +27,22 @@ export function policyBusy(): InferenceError {
   });
 }
 
+/** More than could be read again. */
+export function policiesTooLarge(bytes: number, maxBytes: number): InferenceError {
+  return new InferenceError(
+    `The policies would have ${bytes} bytes, and ${maxBytes} can be kept. Nothing was changed; shorten their lists.`,
+    { status: 413, type: 'invalid_request_error', code: 'policies_too_large', param: 'managers' },
+  );
+}
+
 /** The policies cannot be read or kept. */
 export function policyStateUnavailable(cause: unknown): InferenceError {
   const why = cause instanceof Error ? ` ${cause.message}` : '';
-  return new InferenceError(`The policies cannot be kept, so they stay as they are.${why}`, {
+  const outcome =
+    cause instanceof TimeoutError
+      ? 'The policies could not be kept in time, and may have changed. Read them again.'
+      : `The policies cannot be kept, so they stay as they are.${why}`;
+  return new InferenceError(outcome, {
     status: 503,
     code: 'policy_state_unavailable',
     cause,

@@ -50,10 +50,16 @@ export abstract class PolicyState {
    * Gives a number of its own to what `make` returns, and keeps it.
    *
    * @param after the version that it was made from: it gets a higher number.
+   * @param signal aborted when the answer is not waited for any more: its caller was told that nothing is known of it, so that
+   *   it should not be kept if that can still be helped.
    * @returns what was kept, or undefined when somebody else has committed a version after `after`.
-   * @throws Error when it could not be kept.
+   * @throws InferenceError when it must not be kept. @throws Error when it could not be kept.
    */
-  abstract commit(after: number, make: (version: number) => PolicyVersion): Promise<PolicyVersion | undefined>;
+  abstract commit(
+    after: number,
+    make: (version: number) => PolicyVersion,
+    signal?: AbortSignal,
+  ): Promise<PolicyVersion | undefined>;
 
   /** Lets go of watchers and timers. */
   abstract close(): Promise<void>;

@@ -1,4 +1,4 @@
-import { firstValueFrom, from, timeout } from 'rxjs';
+import { defer, finalize, firstValueFrom, timeout } from 'rxjs';
 import { policyBusy } from './policy-errors.js';
 
 const MAX_WAITING = 64;
@@ -19,8 +19,13 @@ export class SerialQueue {
     return result;
   }
 
-  /** @throws TimeoutError when `answer` takes too long; what comes of it later is not waited for. */
-  inTime<T>(answer: Promise<T>): Promise<T> {
-    return firstValueFrom(from(answer).pipe(timeout(STATE_TIMEOUT_MS)));
+  /**
+   * @param ask gets a signal that is aborted when its answer is not waited for any more.
+   * @throws TimeoutError when the answer takes too long.
+   */
+  inTime<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const left = new AbortController();
+    const answer = defer(() => ask(left.signal)).pipe(timeout(STATE_TIMEOUT_MS));
+    return firstValueFrom(answer.pipe(finalize(() => left.abort())));
   }
 }
