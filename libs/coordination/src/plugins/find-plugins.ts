@@ -37,9 +37,18 @@ export async function findPlugins(directories: readonly string[]): Promise<reado
   });
 }
 
+/** None where there is no such directory. One that cannot be looked into is told of as a plugin of its path that is refused. */
 async function pluginsIn(directory: string): Promise<readonly PluginCandidate[]> {
-  const root = await realpath(directory).catch(() => undefined);
-  if (root === undefined) return [];
+  try {
+    return await candidatesIn(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    return [{ name: directory, directory, problem: notListed(directory, error) }];
+  }
+}
+
+async function candidatesIn(directory: string): Promise<readonly PluginCandidate[]> {
+  const root = await realpath(directory);
   const isOpenToAll = ((await stat(root)).mode & WRITABLE_BY_ALL) !== 0;
   const entries = await readdir(root, { withFileTypes: true });
   const found: PluginCandidate[] = [];
@@ -111,6 +120,16 @@ function sameName(first: PluginCandidate, others: readonly PluginCandidate[]): P
     code: 'plugin_duplicate_name',
     reason: `${[first, ...others].map(({ directory }) => directory).join(' and ')} have that name both`,
     fix: 'Remove or rename all but one of them.',
+  });
+}
+
+function notListed(directory: string, error: unknown): PluginError {
+  return new PluginError({
+    plugin: directory,
+    code: 'plugin_unreadable',
+    reason: `plugins cannot be looked for in it (${saidBy(error)})`,
+    fix: 'Make it a directory that Baton may read, or take it from the directories of plugins.',
+    cause: error,
   });
 }
 

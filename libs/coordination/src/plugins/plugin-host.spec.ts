@@ -183,6 +183,21 @@ describe('coming and going', () => {
   });
 });
 
+describe('a shutdown', () => {
+  it('closes what is loaded however much waits, which is refused, and loads nothing after it', async () => {
+    await rig.write('a', ['manager:m'], living('a'));
+    const module = await rig.application();
+    const host = module.get(PluginHost);
+    const waiting = Array.from({ length: 64 }, () => host.load('a').catch((error: unknown) => error));
+    await module.close();
+    expect(alive).toEqual([]);
+    const refused = { code: 'plugin_busy', reason: 'all plugins are being closed' };
+    expect((await Promise.all(waiting)).slice(1)).toEqual(Array(63).fill(expect.objectContaining(refused)));
+    await expect(host.scan()).rejects.toMatchObject(refused);
+    expect(await rig.staged()).toEqual([]);
+  });
+});
+
 describe('faults of a picker', () => {
   it('are picked for by the static one, and switch it off when they are too many', async () => {
     const pick = jest.fn((): typeof NEVER => {

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { exhaustMap, from, Subscription, type Observable } from 'rxjs';
+import { Subscription, type Observable } from 'rxjs';
 import type { ChangeAuthor } from '../policy/policy-state.js';
 import { findPlugins, type PluginCandidate } from './find-plugins.js';
 import { Generations } from './generations.js';
@@ -17,6 +17,7 @@ import {
   type ResolvedPluginsOptions,
 } from './plugins-options.js';
 import { ProvisionSwap } from './provision-swap.js';
+import { scannedOn } from './scanned-on.js';
 import { StrayWatch } from './stray-watch.js';
 import { watchDirectories } from './watch-directories.js';
 
@@ -40,6 +41,7 @@ export class PluginHost implements OnModuleInit, OnApplicationShutdown {
   readonly #options: ResolvedPluginsOptions;
   readonly #queue = new OperationQueue();
   readonly #subscription = new Subscription();
+  readonly #watching = new Subscription();
 
   constructor(
     @Inject(PLUGINS_OPTIONS) options: PluginsOptions,
@@ -79,14 +81,14 @@ export class PluginHost implements OnModuleInit, OnApplicationShutdown {
       await this.onApplicationShutdown();
       throw cannotStart(errors);
     }
-    if (!watch) return;
-    const scan = (): Observable<unknown> => from(this.scan({ replace: true }).catch(() => undefined));
-    this.#subscription.add(watchDirectories(directories).pipe(exhaustMap(scan)).subscribe());
+    if (watch)
+      this.#watching.add(scannedOn(watchDirectories(directories), () => this.scan({ replace: true })).subscribe());
   }
 
-  /** Closes what is loaded, the last first. */
+  /** Closes what is loaded, the last first; nothing is loaded any more then. */
   async onApplicationShutdown(): Promise<void> {
-    await this.#queue.run(ALL, () => this.generations.close()).catch(() => undefined);
+    this.#watching.unsubscribe();
+    await this.#queue.close(() => this.generations.close());
     await this.loader.close();
     this.#subscription.unsubscribe();
     this.book.close();

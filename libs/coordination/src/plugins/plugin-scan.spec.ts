@@ -79,6 +79,20 @@ describe('scan', () => {
   });
 });
 
+it('goes on without a directory that cannot be looked into, or does not start, and names it', async () => {
+  await rig.write('a', ['manager:m'], moduleOf([managerNamed('m')]));
+  const file = join(rig.root, 'file');
+  await writeFile(file, '');
+  const directories = [file, rig.plugins];
+  const host = await rig.host({ directories });
+  expect(host.list()).toMatchObject([
+    { name: file, status: 'refused', code: 'plugin_unreadable', reason: expect.stringContaining('ENOTDIR') },
+    { name: 'a', status: 'loaded' },
+  ]);
+  expect(await host.load('a')).toMatchObject({ status: 'loaded', loads: 2 });
+  await expect(rig.host({ directories, onFault: 'refuse' })).rejects.toThrow(file);
+});
+
 describe('at the start', () => {
   it('goes on without those that cannot be loaded; policies of their managers are no error', async () => {
     await rig.write('a', ['manager:a'], bad);
