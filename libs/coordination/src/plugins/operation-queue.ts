@@ -23,6 +23,11 @@ export class OperationQueue {
     return result;
   }
 
+  /** Whether what runs now is better ended soon. */
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Runs `last` after what runs now. What waits is refused, and what comes later. */
   close(last: () => Promise<void>): Promise<void> {
     this.#isClosed = true;

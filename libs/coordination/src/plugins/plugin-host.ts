@@ -88,6 +88,7 @@ export class PluginHost implements OnModuleInit, OnApplicationShutdown {
   /** Closes what is loaded, the last first; nothing is loaded any more then. */
   async onApplicationShutdown(): Promise<void> {
     this.#watching.unsubscribe();
+    this.generations.hurry();
     await this.#queue.close(() => this.generations.close());
     await this.loader.close();
     this.#subscription.unsubscribe();
@@ -149,6 +150,7 @@ export class PluginHost implements OnModuleInit, OnApplicationShutdown {
     const candidates = await findPlugins(this.#options.directories);
     this.book.keepOnly(new Set(candidates.map(({ name }) => name)));
     for (const candidate of candidates) {
+      if (this.#queue.isClosed) break;
       const { name } = candidate;
       const before = this.generations.current(name);
       if (before !== undefined && !replace) continue;

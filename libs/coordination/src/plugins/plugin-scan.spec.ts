@@ -1,9 +1,11 @@
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { filter, firstValueFrom, interval, share, timeout } from 'rxjs';
 import { ManagerRegistry } from '../registry/manager-registry.js';
 import { PluginHost } from './plugin-host.js';
 import { HostRig, managerNamed, moduleOf } from './plugin-rig.spec-support.js';
+import { watchDirectories } from './watch-directories.js';
 
 let rig: HostRig;
 
@@ -14,6 +16,7 @@ afterEach(() => rig.close());
 
 const good = (name: string) => moduleOf([managerNamed(name)]);
 const bad = () => Promise.reject(new Error('no'));
+const waitUntil = (holds: () => boolean) => firstValueFrom(interval(10).pipe(filter(holds), timeout(2_000)));
 
 describe('scan', () => {
   it('loads what is new, and replaces what has changed only when it may', async () => {
@@ -91,6 +94,33 @@ it('goes on without a directory that cannot be looked into, or does not start, a
   ]);
   expect(await host.load('a')).toMatchObject({ status: 'loaded', loads: 2 });
   await expect(rig.host({ directories, onFault: 'refuse' })).rejects.toThrow(file);
+});
+
+it('scans once more while it watches for what has come during a scan', async () => {
+  let arrive = (): void => undefined;
+  const slow = () => new Promise((resolve) => (arrive = () => resolve(good('a')())));
+  const host = await rig.host({ watch: true });
+  const changes = watchDirectories([rig.plugins]).pipe(share());
+  const watching = changes.subscribe();
+  const another = () => firstValueFrom(changes.pipe(timeout(2_000)));
+  try {
+    await another();
+    await rig.write('a', ['manager:a'], slow);
+    await another();
+    await waitUntil(() => rig.imported === 1);
+    await rig.write('b', ['manager:b'], good('b'));
+    // That of the host, which began before, has told of it by then.
+    await another();
+    expect(host.list()).toEqual([]);
+    arrive();
+    await waitUntil(() => host.list().length === 2);
+    expect(host.list()).toMatchObject([
+      { name: 'a', status: 'loaded' },
+      { name: 'b', status: 'loaded' },
+    ]);
+  } finally {
+    watching.unsubscribe();
+  }
 });
 
 describe('at the start', () => {

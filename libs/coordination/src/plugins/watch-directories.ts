@@ -1,5 +1,5 @@
-import { statSync, watch } from 'node:fs';
-import { debounceTime, merge, Observable, retry } from 'rxjs';
+import { statSync, watch, type FSWatcher } from 'node:fs';
+import { debounceTime, defer, map, merge, Observable, retry, Subject, tap } from 'rxjs';
 
 /** Files that are written one after the other are one change. */
 const QUIET_MS = 500;
@@ -17,23 +17,45 @@ export function watchDirectories(
   directories: readonly string[],
   { pollMs = 2_000, retryMs = 5_000 }: WatchTimes = {},
 ): Observable<unknown> {
-  return merge(...directories.map((directory) => changesIn(directory, pollMs).pipe(retry({ delay: retryMs })))).pipe(
-    debounceTime(QUIET_MS),
-  );
+  return defer(() => {
+    const quiet = new Subject<void>();
+    const changes = directories.map((directory) => changesIn(directory, pollMs, quiet).pipe(retry({ delay: retryMs })));
+    // Before anybody looks what it is that has changed.
+    return merge(...changes).pipe(
+      debounceTime(QUIET_MS),
+      tap(() => quiet.next()),
+    );
+  });
 }
 
-/** Fails when the directory is not there, or is another one: what was removed and made again tells its watcher nothing. */
-function changesIn(directory: string, pollMs: number): Observable<string> {
+/**
+ * Fails when the directory is not there, or is another one: what was removed and made again tells its watcher nothing. That is
+ * so of the directories in it as well, so that they are watched anew each time when nothing changes any more.
+ */
+function changesIn(directory: string, pollMs: number, quiet: Observable<void>): Observable<string> {
   return new Observable((subscriber) => {
     const watched = identityOf(directory);
-    const watcher = watch(directory, { recursive: true, persistent: false });
-    watcher.on('change', () => subscriber.next(directory));
-    watcher.on('error', (error) => subscriber.error(error));
-    const poll = setInterval(() => {
+    const look = (): void => {
       if (identityOf(directory) !== watched) subscriber.error(new Error(`${directory} is another one.`));
-    }, pollMs);
+    };
+    const open = (): FSWatcher => {
+      const watcher = watch(directory, { recursive: true, persistent: false });
+      watcher.on('change', (kind) => {
+        subscriber.next(directory);
+        if (kind === 'rename') look();
+      });
+      watcher.on('error', (error) => subscriber.error(error));
+      return watcher;
+    };
+    let watcher = open();
+    const renew = (): void => {
+      watcher.close();
+      watcher = open();
+    };
+    const poll = setInterval(look, pollMs);
     // A process ends when nothing else is left to do.
     poll.unref();
+    subscriber.add(quiet.pipe(map(renew)).subscribe({ error: (error: unknown) => subscriber.error(error) }));
     // What came while nobody looked.
     subscriber.next(directory);
     return () => {
@@ -43,8 +65,13 @@ function changesIn(directory: string, pollMs: number): Observable<string> {
   });
 }
 
-/** The same for one directory as long as it is there. */
+/** The same for one directory as long as it is there; undefined for one that cannot be found. */
 function identityOf(directory: string): string | undefined {
-  const found = statSync(directory, { throwIfNoEntry: false });
-  return found && `${found.dev}:${found.ino}`;
+  try {
+    const { dev, ino, birthtimeNs } = statSync(directory, { bigint: true });
+    // The inode of what was removed is given to what is made next.
+    return `${dev}:${ino}:${birthtimeNs}`;
+  } catch {
+    return undefined;
+  }
 }
